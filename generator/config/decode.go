@@ -1,0 +1,215 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// field is one key of a table.
+type field struct {
+	name string
+	// decode stores the value; nil stands for a key that this version does not support yet.
+	decode func(*Node)
+}
+
+// decoder turns nodes into values and collects what is wrong with them.
+type decoder struct{ errs []Error }
+
+func (d *decoder) errorf(at Position, hint, format string, args ...any) {
+	d.errs = append(d.errs, Error{at, fmt.Sprintf(format, args...), hint})
+}
+
+// table decodes each key of n by its field.
+func (d *decoder) table(n *Node, fields []field) {
+	if n.kind != unstable.Table {
+		d.wrongType(n, "a table")
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(n.table)) {
+		value := n.table[key]
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == key })
+		switch {
+		case i < 0:
+			d.unknownKey(value.key, key, fields)
+		case fields[i].decode == nil:
+			d.errorf(value.key, "leave it out for now", "%q is not supported yet", key)
+		default:
+			fields[i].decode(value)
+		}
+	}
+}
+
+func (d *decoder) unknownKey(at Position, key string, fields []field) {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+		if strings.EqualFold(key, f.name) {
+			d.errorf(at, fmt.Sprintf("keys are exact: write %q", f.name), "unknown key %q", key)
+			return
+		}
+	}
+	d.errorf(at, didYouMean(key, names), "unknown key %q", key)
+}
+
+// kindNames are the names that TOML gives its types.
+var kindNames = map[unstable.Kind]string{
+	unstable.String: "a string", unstable.Bool: "a boolean", unstable.Integer: "an integer", unstable.Float: "a float",
+	unstable.Array: "an array", unstable.Table: "a table", unstable.LocalDate: "a date", unstable.LocalTime: "a time",
+	unstable.LocalDateTime: "a date and time", unstable.DateTime: "a date and time",
+}
+
+func (d *decoder) wrongType(n *Node, want string) {
+	d.errorf(n.value, "", "this must be %s, and is %s", want, kindNames[n.kind])
+}
+
+func (d *decoder) bool(to *bool) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.Bool {
+			d.wrongType(n, "true or false")
+			return
+		}
+		*to = n.text == "true"
+	}
+}
+
+func (d *decoder) integer(to *int, low, high int) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.Integer {
+			d.wrongType(n, "an integer")
+			return
+		}
+		// ParseInt takes TOML's prefixes and underscores when its base is 0; a plain sign too.
+		v, err := strconv.ParseInt(n.text, 0, 64)
+		if err != nil || v < int64(low) || v > int64(high) {
+			d.errorf(n.value, "", "%s is out of range: %d to %d", n.text, low, high)
+			return
+		}
+		*to = int(v)
+	}
+}
+
+// text decodes a string; check returns what is wrong with it, or "".
+func (d *decoder) text(to *string, check func(string) string) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.String {
+			d.wrongType(n, "a string")
+			return
+		}
+		if problem := checkText(n.text, check); problem != "" {
+			d.errorf(n.value, "", "%s", problem)
+			return
+		}
+		*to = n.text
+	}
+}
+
+// checkText refuses NUL in every string: no argument, path or unit file can carry it.
+func checkText(s string, check func(string) string) string {
+	if strings.ContainsRune(s, 0) {
+		return "a string cannot hold NUL"
+	}
+	if check == nil {
+		return ""
+	}
+	return check(s)
+}
+
+func (d *decoder) texts(to *[]string, check func(string) string) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.Array {
+			d.wrongType(n, "an array of strings")
+			return
+		}
+		*to = make([]string, len(n.items))
+		for i, item := range n.items {
+			d.text(&(*to)[i], check)(item)
+		}
+	}
+}
+
+func (d *decoder) oneOf(to *string, supported ...string) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.String {
+			d.wrongType(n, "a string")
+			return
+		}
+		if !slices.Contains(supported, n.text) {
+			hint := didYouMean(n.text, supported)
+			d.errorf(n.value, hint, "%q is none of %s", n.text, quotedList(supported))
+			return
+		}
+		*to = n.text
+	}
+}
+
+func quotedList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// size decodes a number of bytes: "512M", "1G"; K, M, G and T are powers of 1024.
+func (d *decoder) size(to *int64, low int64) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.String {
+			d.errorf(n.value, `write a string such as "1G"`, "this must be a size, and is %s", kindNames[n.kind])
+			return
+		}
+		v, ok := parseSize(n.text)
+		switch {
+		case !ok:
+			d.errorf(n.value, `a size is a whole number followed by K, M, G or T, such as "512M"`, "%q is not a size", n.text)
+		case v < low:
+			d.errorf(n.value, "", "%q is too small: at least %dM", n.text, low>>20)
+		default:
+			*to = v
+		}
+	}
+}
+
+func parseSize(s string) (int64, bool) {
+	digits := strings.TrimRight(s, "KMGT")
+	if len(s)-len(digits) > 1 {
+		return 0, false
+	}
+	shift := 0
+	if digits != s {
+		shift = 10 * (strings.IndexByte("KMGT", s[len(s)-1]) + 1)
+	}
+	v, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || v > math.MaxInt64>>shift {
+		return 0, false
+	}
+	return int64(v) << shift, true
+}
+
+func (d *decoder) timeSpan(to *TimeSpan) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.String {
+			d.errorf(n.value, `write a string such as "90s"`, "this must be a time span, and is %s", kindNames[n.kind])
+			return
+		}
+		span, ok := parseTimeSpan(n.text)
+		if !ok {
+			d.errorf(n.value, `see systemd.time(7): "90s", "5min", "1h 30min", "infinity"`, "%q is not a time span", n.text)
+			return
+		}
+		*to = span
+	}
+}
+
+func absolute(s string) string {
+	if !filepath.IsAbs(s) {
+		return fmt.Sprintf("%q is not an absolute path", s)
+	}
+	return ""
+}

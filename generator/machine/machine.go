@@ -1,0 +1,113 @@
+// Package machine works out all that a VM's configuration leaves to rules: names, addresses, slots, paths.
+package machine
+
+import (
+	"crypto/sha1"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"vmsilo/generator/config"
+	"vmsilo/internal/paths"
+)
+
+const (
+	// baseUID is the uid and gid of the VM with id 0: a range below the dynamic users of systemd
+	// (61184 to 65519) and above it is free on every distribution: https://systemd.io/UIDS-GIDS/
+	baseUID = 70000
+	// firstIndex is the index of a VM's first interface.
+	firstIndex = 22
+	// firstSlot is the PCI device of the first interface on bus 0; all other devices stay below it.
+	firstSlot = 0x10
+	// maxTAP is the longest name of an interface: IFNAMSIZ of linux/if.h less its NUL.
+	maxTAP = 15
+)
+
+// Machine is a VM with every derived value.
+type Machine struct {
+	config.VM
+	// UID is the uid and gid of the VM's own user.
+	UID        int
+	Interfaces []Interface
+}
+
+// Interface is a network interface with its derived values.
+type Interface struct {
+	config.Interface
+	// Index is the interface's index: 22 for the first in byte order.
+	Index int
+	// TAP is the name of the host's side.
+	TAP string
+	// MAC is the address of the guest's side.
+	MAC string
+	// Slot is the PCI device number on bus 0.
+	Slot int
+}
+
+// New derives the machine of vm.
+func New(vm config.VM) *Machine {
+	m := &Machine{VM: vm, UID: baseUID + vm.ID}
+	for i, iface := range vm.Interfaces {
+		index := firstIndex + i
+		m.Interfaces = append(m.Interfaces, Interface{
+			Interface: iface,
+			Index:     index,
+			TAP:       tapName(vm.Name, vm.ID, index),
+			MAC:       macAddress(vm.Name, iface),
+			Slot:      firstSlot + i,
+		})
+	}
+	return m
+}
+
+// tapName is NAME-INDEX; a name too long for the kernel is cut and the id put after it.
+func tapName(name string, id, index int) string {
+	suffix := "-" + strconv.Itoa(index)
+	if len(name)+len(suffix) <= maxTAP {
+		return name + suffix
+	}
+	suffix = strconv.Itoa(id) + suffix
+	return name[:maxTAP-len(suffix)] + suffix
+}
+
+// macAddress is 52 and the first five bytes of SHA-1 of NAME-IFNAME, unless one is given.
+func macAddress(name string, i config.Interface) string {
+	if i.MAC != "" {
+		return i.MAC
+	}
+	sum := sha1.Sum([]byte(name + "-" + i.Name))
+	return net.HardwareAddr(append([]byte{0x52}, sum[:5]...)).String()
+}
+
+// User returns the name of the VM's own user.
+func (m *Machine) User() string { return "vmsilo-" + m.Name }
+
+// CID returns the VM's context identifier of vsock(7).
+func (m *Machine) CID() int { return m.ID }
+
+// Runtime returns the path of a socket or record below the VM's runtime folder.
+func (m *Machine) Runtime(elem ...string) string {
+	return filepath.Join(append([]string{paths.Runtime, m.Name}, elem...)...)
+}
+
+// EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
+func (m *Machine) EphemeralDisk() string {
+	return filepath.Join(paths.State, m.Name, "ephemeral.qcow2")
+}
+
+// KernelCommandLine returns what the guest is told; console is the VMM's serial port.
+func (m *Machine) KernelCommandLine(console string) string {
+	params := []string{"console=" + console, "vmsilo.name=" + m.Name}
+	for _, i := range m.Interfaces {
+		params = append(params, fmt.Sprintf("vmsilo.ifname=%s,%s", i.Name, i.MAC))
+	}
+	params = append(params, "vmsilo.overlay="+m.Overlay.Type)
+	if m.SharedHome != "" {
+		params = append(params, "vmsilo.home=virtiofs")
+	} else {
+		params = append(params, "vmsilo.home=none")
+	}
+	return strings.Join(append(params, m.KernelParams...), " ")
+}

@@ -1,0 +1,59 @@
+// Package crosvm runs a machine with crosvm. Options: crosvm run --help, https://crosvm.dev/book/
+package crosvm
+
+import (
+	"fmt"
+
+	"vmsilo/generator/machine"
+)
+
+// PCI devices on bus 0. 0x00 is the board's, 0x10 to 0x1e the interfaces'.
+const (
+	slotRoot    = 0x02
+	slotOverlay = 0x03
+	slotHome    = 0x04
+	slotVsock   = 0x05
+)
+
+// Command returns the command that runs m in the foreground, its console on standard output.
+func Command(m *machine.Machine) []string {
+	a := args{"crosvm", "--no-syslog", "--extended-status", "run", "--name", m.Name}
+	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
+	a.add("--socket", m.Runtime("vmm", "crosvm.sock"))
+	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
+	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(slotRoot)))
+	if m.Overlay.Type == "qcow2" {
+		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
+	}
+	if m.SharedHome != "" {
+		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.Runtime("share-home.sock")), pci(slotHome)))
+	}
+	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.Runtime("vsock", "vhost.sock")), pci(slotVsock)))
+	for _, i := range m.Interfaces {
+		// A name of digits would be read as a number without quotes.
+		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(i.Slot)))
+	}
+	a.add("--initrd", m.Initrd, "-p", m.KernelCommandLine("ttyS0"))
+	a.add(m.HypervisorArgs...)
+	return append(a, m.Kernel)
+}
+
+type args []string
+
+func (a *args) add(words ...string) { *a = append(*a, words...) }
+
+// pci returns a device of bus 0 as crosvm writes addresses.
+func pci(slot int) string { return fmt.Sprintf("00:%02x.0", slot) }
+
+// quote makes value one string of crosvm's key-value options (the serde_keyvalue crate of crosvm):
+// in double quotes, where a backslash takes the next character as it is.
+func quote(value string) string {
+	out := []byte{'"'}
+	for _, b := range []byte(value) {
+		if b == '"' || b == '\\' {
+			out = append(out, '\\')
+		}
+		out = append(out, b)
+	}
+	return string(append(out, '"'))
+}

@@ -1,0 +1,77 @@
+// Package qemu runs a machine with QEMU's q35 board. Options: qemu-system-x86_64(1).
+package qemu
+
+import (
+	"fmt"
+	"strings"
+
+	"vmsilo/generator/machine"
+)
+
+// PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x10 to 0x1e the interfaces'.
+const (
+	slotRoot    = 0x02
+	slotOverlay = 0x03
+	slotHome    = 0x04
+	slotVsock   = 0x05
+	slotRNG     = 0x06
+)
+
+// Command returns the command that runs m in the foreground, its console on standard output.
+func Command(m *machine.Machine) []string {
+	a := args{"qemu-system-x86_64"}
+	a.add("-name", "guest="+m.Name)
+	// Nothing that is not named below: no default devices, no configuration of the host's.
+	a.add("-nodefaults", "-no-user-config", "-display", "none")
+	a.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+	// The guest's memory is shared with the vhost-user devices.
+	a.add("-machine", "q35,memory-backend=mem,usb=off,vmport=off")
+	a.add("-object", fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory))
+	a.add("-accel", "kvm", "-accel", "tcg", "-cpu", "max")
+	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
+	a.add("-no-reboot")
+	a.add("-qmp", "unix:"+escape(m.Runtime("vmm", "qmp.sock"))+",server=on,wait=off")
+	a.console(m)
+	a.disk("vmsilo-root", "driver=raw,read-only=on", m.Root, slotRoot)
+	if m.Overlay.Type == "qcow2" {
+		a.disk("vmsilo-overlay", "driver=qcow2,discard=unmap,detect-zeroes=unmap", m.EphemeralDisk(), slotOverlay)
+	}
+	if m.SharedHome != "" {
+		a.vhostUser("home", m.Runtime("share-home.sock"), fmt.Sprintf("vhost-user-fs-pci,tag=home,addr=%#x", slotHome))
+	}
+	a.vhostUser("vsock", m.Runtime("vsock", "vhost.sock"), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
+	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
+	for _, i := range m.Interfaces {
+		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
+		a.add("-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot))
+	}
+	a.add("-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.KernelCommandLine("ttyS0"))
+	return append(a, m.HypervisorArgs...)
+}
+
+type args []string
+
+func (a *args) add(words ...string) { *a = append(*a, words...) }
+
+// console puts the serial port on a socket, and a copy of what the guest writes on standard output.
+// The copy goes through an fdset since standard output may be a socket, which cannot be opened by name.
+func (a *args) console(m *machine.Machine) {
+	a.add("-add-fd", "fd=1,set=1")
+	a.add("-chardev", "socket,id=console,path="+escape(m.Runtime("vmm", "console.sock"))+
+		",server=on,wait=off,logfile=/dev/fdset/1,logappend=on")
+	a.add("-serial", "chardev:console")
+}
+
+// disk adds a virtio disk whose serial is id. The format is always given, never probed.
+func (a *args) disk(id, driver, path string, slot int) {
+	a.add("-blockdev", fmt.Sprintf("node-name=%s,%s,file.driver=file,file.filename=%s", id, driver, escape(path)))
+	a.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,addr=%#x", id, id, slot))
+}
+
+func (a *args) vhostUser(id, socket, device string) {
+	a.add("-chardev", fmt.Sprintf("socket,id=%s,path=%s", id, escape(socket)))
+	a.add("-device", device+",chardev="+id)
+}
+
+// escape doubles the comma, which ends a value in QEMU's options.
+func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }

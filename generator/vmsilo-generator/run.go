@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"vmsilo/generator/config"
+	"vmsilo/generator/graph"
+	"vmsilo/generator/machine"
+)
+
+// errInvalid is the error of --check when the configuration has errors, which are printed by then.
+var errInvalid = errors.New("the configuration has errors")
+
+func run(stdout, stderr io.Writer, args []string) error {
+	flags := flag.NewFlagSet("vmsilo-generator", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	dryRun := flags.Bool("dry-run", false, "print every file that would be written")
+	check := flags.Bool("check", false, "print every error of the configuration")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("reading the options: %w", err)
+	}
+	files, errs := generate(configPath())
+	switch {
+	case *check:
+		printErrors(stdout, errs)
+		if len(errs) > 0 {
+			return errInvalid
+		}
+		return nil
+	case *dryRun:
+		printErrors(stderr, errs)
+		printFiles(stdout, files)
+		return nil
+	case flags.NArg() != 3:
+		return fmt.Errorf("want three folders as systemd gives them, --dry-run or --check; got %q", args)
+	}
+	printErrors(stderr, errs)
+	return graph.Write(flags.Arg(0), files)
+}
+
+func configPath() []string {
+	if list := os.Getenv("VMSILO_CONFIG_PATH"); list != "" {
+		return filepath.SplitList(list)
+	}
+	return config.DefaultPath
+}
+
+// generate goes the one way of the data: config, machine, graph.
+func generate(path []string) ([]graph.File, []config.Error) {
+	c := config.Load(path)
+	machines := make([]*machine.Machine, len(c.VMs))
+	for i, vm := range c.VMs {
+		machines[i] = machine.New(vm)
+	}
+	sound := machines[:0:0]
+	clashes := machine.Clashes(machines)
+	for _, m := range machines {
+		if errs := clashes[m.Name]; errs != nil {
+			c.Refuse(m.Name, errs...)
+			continue
+		}
+		sound = append(sound, m)
+	}
+	return graph.Build(sound, c.Broken), c.Errors()
+}
+
+func printErrors(w io.Writer, errs []config.Error) {
+	for _, e := range errs {
+		fmt.Fprintln(w, e)
+	}
+}
+
+func printFiles(w io.Writer, files []graph.File) {
+	for _, f := range files {
+		if f.Target != "" {
+			fmt.Fprintf(w, "# %s -> %s\n\n", f.Path, f.Target)
+			continue
+		}
+		fmt.Fprintf(w, "# %s\n%s\n", f.Path, f.Content)
+	}
+}

@@ -1,0 +1,125 @@
+// Vmsilo-user makes a VM's own user known to the system, and unknown again.
+//
+// Synopsis:
+//
+//	vmsilo-user add --vm=NAME --uid=UID
+//	vmsilo-user remove --vm=NAME
+//
+// Description:
+//
+// The user vmsilo-NAME and its group of the same number are static records in /run/userdb: nss-systemd(8)
+// and User= find them there, and no file of /etc changes. Both commands are idempotent.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"vmsilo/internal/command"
+)
+
+// userdb is where systemd looks for records that last until the next boot: nss-systemd(8), "Static records".
+const userdb = "/run/userdb"
+
+func main() {
+	command.Main(func(args []string) error { return run(userdb, args) })
+}
+
+// record is the part of a user's or a group's record that a system user has: https://systemd.io/USER_RECORD/
+type record struct {
+	UserName    string `json:"userName,omitempty"`
+	GroupName   string `json:"groupName,omitempty"`
+	UID         *int   `json:"uid,omitempty"`
+	GID         int    `json:"gid"`
+	Disposition string `json:"disposition"`
+	HomeDir     string `json:"homeDirectory,omitempty"`
+	Shell       string `json:"shell,omitempty"`
+	Locked      bool   `json:"locked,omitempty"`
+}
+
+func run(folder string, args []string) error {
+	if len(args) == 0 || (args[0] != "add" && args[0] != "remove") {
+		return fmt.Errorf("want add or remove, got %q", args)
+	}
+	flags := flag.NewFlagSet("vmsilo-user", flag.ContinueOnError)
+	vm := flags.String("vm", "", "the VM")
+	uid := flags.Int("uid", 0, "the user's uid and gid")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	name := "vmsilo-" + *vm
+	if args[0] == "remove" {
+		return remove(folder, name)
+	}
+	if *uid <= 0 {
+		return fmt.Errorf("adding user %q: %d is no uid for it", name, *uid)
+	}
+	if err := add(folder, name, *uid); err != nil {
+		return fmt.Errorf("adding user %q: %w", name, err)
+	}
+	return nil
+}
+
+func add(folder, name string, uid int) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	id := strconv.Itoa(uid)
+	user := record{
+		UserName: name, UID: &uid, GID: uid, Disposition: "system",
+		HomeDir: "/", Shell: "/usr/sbin/nologin", Locked: true,
+	}
+	group := record{GroupName: name, GID: uid, Disposition: "system"}
+	return errors.Join(
+		write(folder, name+".user", user), link(folder, name+".user", id+".user"),
+		write(folder, name+".group", group), link(folder, name+".group", id+".group"),
+	)
+}
+
+// write replaces a record in one step: readers see the old one or the new one.
+func write(folder, file string, r record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	temporary := filepath.Join(folder, "."+file+".tmp")
+	if err := os.WriteFile(temporary, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(folder, file))
+}
+
+// link makes the record found by its number, too.
+func link(folder, file, byID string) error {
+	path := filepath.Join(folder, byID)
+	if target, err := os.Readlink(path); err == nil && target == file {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(file, path)
+}
+
+// remove takes away what add made for name, found by the links and not by what the configuration says now.
+func remove(folder, name string) error {
+	var errs []error
+	for _, kind := range []string{".user", ".group"} {
+		links, err := filepath.Glob(filepath.Join(folder, "[0-9]*"+kind))
+		errs = append(errs, err)
+		for _, l := range links {
+			if target, err := os.Readlink(l); err == nil && target == name+kind {
+				errs = append(errs, os.Remove(l))
+			}
+		}
+		if err := os.Remove(filepath.Join(folder, name+kind)); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,29 @@
+// Package paths names every file of the host that vmsilo's programs and units agree on.
+package paths
+
+import "path/filepath"
+
+// Where vmsilo is installed and where its state lives.
+const (
+	// Libexec holds the helpers that units start.
+	Libexec = "/usr/libexec/vmsilo"
+	// State holds one folder per VM, and images.
+	State = "/var/lib/vmsilo"
+	// Images holds one folder per guest image.
+	Images = State + "/images"
+	// Shared holds the homes that are shared with VMs, one folder per VM.
+	Shared = "/shared"
+	// Runtime holds one folder per VM that runs.
+	Runtime = "/run/vmsilo"
+)
+
+// These differ between distributions; the build sets them with -ldflags -X.
+var (
+	// Virtiofsd is the Rust virtiofsd, which is on no distribution's PATH.
+	Virtiofsd = "/usr/libexec/virtiofsd"
+	// Units is the folder of the installed unit templates.
+	Units = "/usr/lib/systemd/system"
+)
+
+// Helper returns the path of the helper named name.
+func Helper(name string) string { return filepath.Join(Libexec, name) }
