@@ -1,0 +1,31 @@
+package main
+
+import (
+	"net"
+	"time"
+)
+
+// crosvm controls crosvm: one JSON value a packet, the VmRequest of crosvm's vm_control crate.
+func crosvm(path string) control {
+	return control{
+		powerButton: func() error { return crosvmSend(path, `"Powerbtn"`) },
+		quit:        func() error { return crosvmSend(path, `"Exit"`) },
+	}
+}
+
+func crosvmSend(path, request string) error {
+	conn, err := net.DialTimeout("unixpacket", path, answerTime)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte(request)); err != nil {
+		return err
+	}
+	// The answer says that the request was taken; a VMM that is ending may close instead.
+	_, err = conn.Read(make([]byte, 4096))
+	return err
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+)
+
+// answerTime is how long a VMM may take to answer a command.
+const answerTime = 3 * time.Second
+
+// qmp controls QEMU: docs/interop/qmp-spec.rst of QEMU.
+func qmp(path string) control {
+	return control{
+		powerButton: func() error { return qmpExecute(path, "system_powerdown") },
+		quit:        func() error { return qmpExecute(path, "quit") },
+	}
+}
+
+// qmpExecute opens a session, in which each line of QEMU answers one of ours, and runs one command in it.
+func qmpExecute(path, command string) error {
+	conn, err := net.DialTimeout("unix", path, answerTime)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return err
+	}
+	answers := json.NewDecoder(conn)
+	var greeting map[string]any
+	if err := answers.Decode(&greeting); err != nil {
+		return fmt.Errorf("reading QEMU's greeting: %w", err)
+	}
+	for _, c := range []string{"qmp_capabilities", command} {
+		if err := json.NewEncoder(conn).Encode(map[string]string{"execute": c}); err != nil {
+			return err
+		}
+		var answer struct {
+			Error *struct{ Desc string }
+		}
+		if err := answers.Decode(&answer); err != nil {
+			return fmt.Errorf("reading QEMU's answer to %s: %w", c, err)
+		}
+		if answer.Error != nil {
+			return fmt.Errorf("QEMU refuses %s: %s", c, answer.Error.Desc)
+		}
+	}
+	return nil
+}
