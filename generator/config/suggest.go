@@ -4,7 +4,12 @@ import "fmt"
 
 // didYouMean returns a hint naming the candidate nearest to word, or "" when none is near.
 func didYouMean(word string, candidates []string) string {
-	best, distance := "", max(1, len(word)/3)+1
+	// Two letters exchanged are two edits; in a word of three that would be any word.
+	near := max(2, len(word)/3)
+	if len(word) < 4 {
+		near = 1
+	}
+	best, distance := "", near+1
 	for _, c := range candidates {
 		if d := editDistance(word, c); d < distance {
 			best, distance = c, d

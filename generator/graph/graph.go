@@ -68,13 +68,15 @@ func refused(name string, errs []config.Error) File {
 
 // unknown lets the first part of a VM that is not configured fail, naming those that are.
 func unknown(names []string) File {
-	known := "no VM is configured"
+	known := "; none is configured"
 	if len(names) > 0 {
-		known = "there are: " + strings.Join(names, ", ")
+		known = "; there are: " + strings.Join(names, ", ")
 	}
 	d := newDropin("vmsilo-user@.service")
+	// A name that was mistyped is not listed among the failed units for ever.
+	d.set("Unit", "CollectMode", "inactive-or-failed")
 	d.set("Service", "ExecStart", "")
-	// The specifier in the middle is meant to be one: it is the name that was asked for.
-	d.set("Service", "ExecStart", execLine([]string{paths.Helper("vmsilo-refuse")})+` "no VM is named %i" `+execLine([]string{known}))
+	// The specifier is meant to be one: it is the name that was asked for. Names need no quoting.
+	d.set("Service", "ExecStart", paths.Helper("vmsilo-refuse")+` "no VM is named %i`+known+`"`)
 	return d.file()
 }

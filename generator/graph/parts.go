@@ -80,7 +80,7 @@ func userPart(m *machine.Machine) part {
 	preflight := []string{
 		paths.Helper("vmsilo-preflight"), "--vm=" + m.Name,
 		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--file=root=" + m.Root,
-		"--program=" + vm.Package + "=" + vm.Command(m)[0],
+		"--program=" + vm.Package + "=" + vm.Program,
 		"--program=vhost-device-vsock=vhost-device-vsock",
 	}
 	if m.Overlay.Type == "qcow2" {
@@ -114,7 +114,7 @@ func netdevPart(m *machine.Machine, i machine.Interface) part {
 	}
 	d.exec("Service", "ExecStart", words)
 	// What goes wrong here is shown by systemctl status of the VM, too.
-	d.set("Service", "LogExtraFields", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
+	d.set("Service", "Environment", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
 	return part{d.unit, []*dropin{d}}
 }
 

@@ -9,14 +9,14 @@ import (
 
 // VMM turns a machine into the command that runs it.
 type VMM struct {
-	// Package is the distribution's package that holds the program, for messages.
-	Package string
-	// Command returns the program and its arguments.
+	// Program is the program, to be found in PATH, and Package the distribution's package that holds it.
+	Program, Package string
+	// Command returns the command that runs a machine in the foreground, and its arguments.
 	Command func(*machine.Machine) []string
 }
 
 // ByName holds every VMM by its name in the configuration.
 var ByName = map[string]VMM{
-	"crosvm": {Package: "crosvm", Command: crosvm.Command},
-	"qemu":   {Package: "qemu-system-x86", Command: qemu.Command},
+	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command},
+	"qemu":   {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command},
 }

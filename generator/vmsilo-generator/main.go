@@ -22,13 +22,11 @@
 package main
 
 import (
-	"fmt"
 	"os"
+
+	"vmsilo/internal/command"
 )
 
 func main() {
-	if err := run(os.Stdout, os.Stderr, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "vmsilo-generator: error:", err)
-		os.Exit(1)
-	}
+	command.Main(func(args []string) error { return run(os.Stdout, os.Stderr, args) })
 }

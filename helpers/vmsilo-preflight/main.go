@@ -33,15 +33,15 @@ func main() { command.Main(run) }
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-preflight", flag.ContinueOnError)
 	vm := flags.String("vm", "", "the VM")
-	var problems []error
-	check := func(look func(label, value string) error) func(string) error {
+	var missing []string
+	check := func(look func(label, value string) string) func(string) error {
 		return func(arg string) error {
 			label, value, ok := strings.Cut(arg, "=")
 			if !ok {
 				return fmt.Errorf("want LABEL=VALUE, got %q", arg)
 			}
-			if err := look(label, value); err != nil {
-				problems = append(problems, fmt.Errorf("VM %q: %w", *vm, err))
+			if problem := look(label, value); problem != "" {
+				missing = append(missing, problem)
 			}
 			return nil
 		}
@@ -51,26 +51,31 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	return errors.Join(problems...)
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("VM %q cannot start: %s", *vm, strings.Join(missing, "; "))
 }
 
-func lookAtFile(what, path string) error {
+// lookAtFile returns what is wrong with a file, or "".
+func lookAtFile(what, path string) string {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("its %s %q is not there", what, path)
+		return fmt.Sprintf("its %s %q is not there", what, path)
 	case err != nil:
-		return fmt.Errorf("looking at its %s: %w", what, err)
+		return fmt.Sprintf("its %s cannot be looked at: %v", what, err)
 	case info.Mode().IsRegular(), info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0:
-		return nil
+		return ""
 	default:
-		return fmt.Errorf("its %s %q is neither a regular file nor a block device", what, path)
+		return fmt.Sprintf("its %s %q is neither a regular file nor a block device", what, path)
 	}
 }
 
-func lookForProgram(pkg, program string) error {
+// lookForProgram returns what is wrong with a program, or "".
+func lookForProgram(pkg, program string) string {
 	if _, err := exec.LookPath(program); err != nil {
-		return fmt.Errorf("it needs %q, which the package %s brings (%w)", program, pkg, errors.Unwrap(err))
+		return fmt.Sprintf("it needs the program %q, which the package %s brings", program, pkg)
 	}
-	return nil
+	return ""
 }

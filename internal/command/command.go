@@ -4,9 +4,10 @@ package command
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // Hinted is an error with a hint of what to do about it.
@@ -26,19 +27,36 @@ func Errorf(hint, format string, args ...any) error {
 	return &Hinted{fmt.Errorf(format, args...), hint}
 }
 
-// Main runs a program's run with its arguments, prints what it returns, and exits: 1 for an error.
+// Main runs a program's run with its arguments, reports what it returns, and exits: 1 for an error.
 func Main(run func(args []string) error) {
 	if err := run(os.Args[1:]); err != nil {
-		Print(os.Stderr, filepath.Base(os.Args[0]), err)
+		report(filepath.Base(os.Args[0]), err)
 		os.Exit(1)
 	}
 }
 
-// Print writes err as "NAME: error: …", and a line "NAME: hint: …" below it when there is a hint.
-func Print(w io.Writer, name string, err error) {
-	fmt.Fprintf(w, "%s: error: %v\n", name, err)
+// objectUnit is the journal's field for the unit that a message is about: systemd.journal-fields(7).
+// A unit sets the variable of this name so that systemctl status of its VM shows the message, too;
+// systemctl believes only root's.
+const objectUnit = "OBJECT_SYSTEMD_UNIT"
+
+// report writes err to the journal as a message about a VM where the unit asks for that, and else to standard error.
+func report(name string, err error) {
+	if unit := os.Getenv(objectUnit); unit != "" && journal.Enabled() {
+		fields := map[string]string{objectUnit: unit, "SYSLOG_IDENTIFIER": name}
+		if journal.Send(Text(err), journal.PriErr, fields) == nil {
+			return
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%s: %s\n", name, Text(err))
+}
+
+// Text returns "error: …", and "hint: …" on a line of its own where err has one.
+func Text(err error) string {
+	text := "error: " + err.Error()
 	var hinted *Hinted
 	if errors.As(err, &hinted) && hinted.Hint != "" {
-		fmt.Fprintf(w, "%s: hint: %s\n", name, hinted.Hint)
+		text += "\nhint: " + hinted.Hint
 	}
+	return text
 }

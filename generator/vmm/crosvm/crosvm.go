@@ -15,12 +15,17 @@ const (
 	slotVsock   = 0x05
 )
 
+// Program is the VMM.
+const Program = "crosvm"
+
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
-	a := args{"crosvm", "--no-syslog", "--extended-status", "run", "--name", m.Name}
+	a := args{Program, "--no-syslog", "--extended-status", "run", "--name", m.Name}
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
 	a.add("--socket", m.Runtime("vmm", "crosvm.sock"))
+	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, is a socket.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
+	a.add("--serial", fmt.Sprintf("type=unix-stream,hardware=serial,num=2,path=%s", quote(m.Runtime("vmm", "console.sock"))))
 	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(slotRoot)))
 	if m.Overlay.Type == "qcow2" {
 		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))

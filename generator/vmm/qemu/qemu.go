@@ -1,4 +1,5 @@
 // Package qemu runs a machine with QEMU's q35 board. Options: qemu-system-x86_64(1).
+// vmsilo-qemu adds -accel and -cpu when it starts.
 package qemu
 
 import (
@@ -6,6 +7,7 @@ import (
 	"strings"
 
 	"vmsilo/generator/machine"
+	"vmsilo/internal/paths"
 )
 
 // PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x10 to 0x1e the interfaces'.
@@ -17,9 +19,12 @@ const (
 	slotRNG     = 0x06
 )
 
+// Program is QEMU for guests of this architecture.
+const Program = "qemu-system-x86_64"
+
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
-	a := args{"qemu-system-x86_64"}
+	a := args{paths.Helper("vmsilo-qemu"), Program}
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
@@ -27,7 +32,6 @@ func Command(m *machine.Machine) []string {
 	// The guest's memory is shared with the vhost-user devices.
 	a.add("-machine", "q35,memory-backend=mem,usb=off,vmport=off")
 	a.add("-object", fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory))
-	a.add("-accel", "kvm", "-accel", "tcg", "-cpu", "max")
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	a.add("-no-reboot")
 	a.add("-qmp", "unix:"+escape(m.Runtime("vmm", "qmp.sock"))+",server=on,wait=off")
@@ -53,12 +57,11 @@ type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }
 
-// console puts the serial port on a socket, and a copy of what the guest writes on standard output.
-// The copy goes through an fdset since standard output may be a socket, which cannot be opened by name.
+// console puts the first serial port, on which the guest logs, on standard output and so into the journal,
+// and the second, on which the guest has a shell, on a socket. One port cannot do both without a process between.
 func (a *args) console(m *machine.Machine) {
-	a.add("-add-fd", "fd=1,set=1")
-	a.add("-chardev", "socket,id=console,path="+escape(m.Runtime("vmm", "console.sock"))+
-		",server=on,wait=off,logfile=/dev/fdset/1,logappend=on")
+	a.add("-chardev", "stdio,id=log,signal=off", "-serial", "chardev:log")
+	a.add("-chardev", "socket,id=console,path="+escape(m.Runtime("vmm", "console.sock"))+",server=on,wait=off")
 	a.add("-serial", "chardev:console")
 }
 

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"vmsilo/generator/config"
+	"vmsilo/generator/graph"
+)
+
+var update = flag.Bool("update", false, "write what the generator prints as what is wanted")
+
+// A golden case is a folder of testdata: etc/ and usr/ stand for /etc/vmsilo and /usr/lib/vmsilo,
+// want/ is the whole tree that the generator writes, and want-errors what --check prints.
+func cases(t *testing.T) []string {
+	t.Helper()
+	folders, err := filepath.Glob("testdata/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no golden case: %v", err)
+	}
+	return folders
+}
+
+// build runs the generator on a case, with the paths that a real host would have.
+func build(t *testing.T, folder string) (tree map[string]string, errText string) {
+	t.Helper()
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := strings.NewReplacer(absolute+"/etc", "/etc/vmsilo", absolute+"/usr", "/usr/lib/vmsilo")
+	files, errs := generate([]string{absolute + "/etc", absolute + "/usr"})
+	out := t.TempDir()
+	if err := graph.Write(out, files); err != nil {
+		t.Fatal(err)
+	}
+	tree = readTree(t, out)
+	for path, content := range tree {
+		tree[path] = real.Replace(content)
+	}
+	var b bytes.Buffer
+	printErrors(&b, errs)
+	return tree, real.Replace(b.String())
+}
+
+// readTree returns the files below folder; a symbolic link's content is "-> TARGET".
+func readTree(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	tree := map[string]string{}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(folder, path)
+		if entry.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(path)
+			tree[name] = "-> " + target
+			return err
+		}
+		content, err := os.ReadFile(path)
+		tree[name] = string(content)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func writeTree(t *testing.T, folder string, tree map[string]string) {
+	t.Helper()
+	var files []graph.File
+	for path, content := range tree {
+		if target, ok := strings.CutPrefix(content, "-> "); ok {
+			files = append(files, graph.File{Path: path, Target: target})
+		} else {
+			files = append(files, graph.File{Path: path, Content: []byte(content)})
+		}
+	}
+	if err := errors.Join(os.RemoveAll(folder), graph.Write(folder, files)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, folder := range cases(t) {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			got, errText := build(t, folder)
+			if *update {
+				writeTree(t, folder+"/want", got)
+				if err := os.WriteFile(folder+"/want-errors", []byte(errText), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want := readTree(t, folder+"/want")
+			for _, path := range slices.Sorted(maps.Keys(got)) {
+				if _, wanted := want[path]; !wanted {
+					t.Errorf("%s is written, and not wanted", path)
+				}
+			}
+			for _, path := range slices.Sorted(maps.Keys(want)) {
+				if got[path] != want[path] {
+					t.Errorf("%s:\ngot:\n%s\nwant:\n%s", path, got[path], want[path])
+				}
+			}
+			wantErrors, err := os.ReadFile(folder + "/want-errors")
+			if err != nil || errText != string(wantErrors) {
+				t.Errorf("errors (%v):\ngot:\n%s\nwant:\n%s", err, errText, wantErrors)
+			}
+		})
+	}
+}
+
+// One VM's error must not change a byte of another VM's units.
+func TestIsolation(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goodFiles := func() []graph.File {
+		files, _ := generate([]string{folder})
+		return slices.DeleteFunc(files, func(f graph.File) bool { return !strings.Contains(f.Path, "@good") })
+	}
+	write("good.toml", "id = 3\n[network.interfaces.lan0]\n")
+	before := goodFiles()
+	for _, bad := range []string{"", "id = ", "id = 4\nmemory = 5", "id = 4\nid = 5", "\xff", "\ufeffid = 4", "id = 4\n[network.interfaces.\"a/b\"]"} {
+		write("bad.toml", bad)
+		c := config.Load([]string{folder})
+		if c.Broken["bad"] == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+		if after := goodFiles(); len(before) == 0 || !slices.EqualFunc(before, after, sameFile) {
+			t.Errorf("%q changes another VM's units:\ngot %v\nwant %v", bad, after, before)
+		}
+	}
+}
+
+func sameFile(a, b graph.File) bool {
+	return a.Path == b.Path && a.Target == b.Target && bytes.Equal(a.Content, b.Content)
+}
