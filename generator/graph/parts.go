@@ -127,6 +127,8 @@ func sharePart(m *machine.Machine) part {
 	socket.exec("Socket", "ExecStartPre",
 		[]string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, m.SharedHome})
 	service := inSlice(m, "vmsilo-share@"+instance+".service")
+	// The VM's connection starts it, so that this orders the stop alone: the guest still writes while it shuts down.
+	service.set("Unit", "Before", vmUnit(m.Name))
 	service.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
 	service.set("Service", "User", m.VM.User)
 	service.set("Service", "ReadWritePaths", quote(m.SharedHome))

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const owner = 70017
+
+// inNamespace gives the test a network namespace of its own and a runtime folder.
+func inNamespace(t *testing.T) (runtimeDir string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIP: making a TAP needs root")
+	}
+	// The thread is not given back, so that the namespace ends with it.
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("making a network namespace: %v", err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "demo"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func addArgs(more ...string) []string {
+	return append([]string{"add", "--instance=demo:lan0", "--tap=demo-22", "--owner=70017"}, more...)
+}
+
+func mustRun(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	if err := run(dir, args); err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+}
+
+func mustTAP(t *testing.T) *netlink.Tuntap {
+	t.Helper()
+	link, err := netlink.LinkByName("demo-22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap, ok := link.(*netlink.Tuntap)
+	if !ok {
+		t.Fatalf("demo-22 is a %T", link)
+	}
+	return tap
+}
+
+func mustBeGone(t *testing.T, dir string) {
+	t.Helper()
+	if link, err := netlink.LinkByName("demo-22"); err == nil {
+		t.Errorf("the link is still there: %v", link.Attrs())
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "demo", "*")); left != nil {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestAddAndRemove(t *testing.T) {
+	dir := inNamespace(t)
+	mustRun(t, dir, addArgs("--host-address=10.9.0.1/24")...)
+	tap := mustTAP(t)
+	if tap.Owner != owner || tap.Group != owner || tap.NonPersist {
+		t.Errorf("owner %d, group %d, not persistent: %v", tap.Owner, tap.Group, tap.NonPersist)
+	}
+	if tap.Attrs().RawFlags&unix.IFF_UP == 0 {
+		t.Error("the link is down")
+	}
+	addresses, err := netlink.AddrList(tap, unix.AF_INET)
+	if err != nil || len(addresses) != 1 || addresses[0].IPNet.String() != "10.9.0.1/24" {
+		t.Errorf("addresses %v, %v", addresses, err)
+	}
+	mustRun(t, dir, "remove", "--instance=demo:lan0")
+	mustBeGone(t, dir)
+	mustRun(t, dir, "remove", "--instance=demo:lan0")
+}
+
+// A crash leaves the TAP, its record, or both.
+func TestLeftovers(t *testing.T) {
+	dir := inNamespace(t)
+	mustRun(t, dir, addArgs("--host-address=10.9.0.1/24")...)
+	mustRun(t, dir, addArgs("--host-address=10.9.0.2/24")...)
+	addresses, err := netlink.AddrList(mustTAP(t), unix.AF_INET)
+	if err != nil || len(addresses) != 1 || addresses[0].IP.String() != "10.9.0.2" {
+		t.Errorf("addresses %v, %v", addresses, err)
+	}
+	if err := os.Remove(filepath.Join(dir, "demo", "netdev-lan0")); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, dir, addArgs()...)
+	if err := netlink.LinkDel(mustTAP(t)); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, dir, "remove", "--instance=demo:lan0")
+	mustBeGone(t, dir)
+}
+
+func TestSomebodyElses(t *testing.T) {
+	dir := inNamespace(t)
+	others := []netlink.Link{
+		&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "demo-22"}},
+		&netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "demo-22"}, Mode: netlink.TUNTAP_MODE_TAP, Owner: 1000, Group: 1000},
+	}
+	for _, other := range others {
+		if err := netlink.LinkAdd(other); err != nil {
+			t.Fatal(err)
+		}
+		if err := run(dir, addArgs()); err == nil || !strings.Contains(err.Error(), "not vmsilo's") {
+			t.Errorf("%T: got %v", other, err)
+		}
+		mustRun(t, dir, "remove", "--instance=demo:lan0")
+		if _, err := netlink.LinkByName("demo-22"); err != nil {
+			t.Errorf("%T is gone: %v", other, err)
+		}
+		if err := netlink.LinkDel(other); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What cannot be finished is not left half-made.
+func TestHalfMade(t *testing.T) {
+	dir := inNamespace(t)
+	if err := run(dir, addArgs("--host-address=nonsense")); err == nil {
+		t.Error("a wrong address is taken")
+	}
+	mustBeGone(t, dir)
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{
+		nil,
+		{"frob"},
+		{"add"},
+		{"add", "--instance=demo"},
+		{"add", "--instance=../demo:lan0", "--tap=demo-22", "--owner=70017"},
+		{"add", "--instance=demo:lan0", "--tap=sixteen-bytes-xx", "--owner=70017"},
+		{"add", "--instance=demo:lan0", "--tap=demo-22", "--owner=0"},
+	} {
+		if err := run(t.TempDir(), args); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
+}
