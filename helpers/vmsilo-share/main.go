@@ -36,13 +36,11 @@ func run(args []string) error {
 
 // virtiofsd returns the command that shares folder from a process of the given uid and gid.
 func virtiofsd(program, folder string, uid, gid int) []string {
-	words := []string{
+	squash := func(id int) string { return "squash-guest:0:" + strconv.Itoa(id) + ":4294967295" }
+	return []string{
 		program, "--fd=3", "--shared-dir=" + folder,
 		// The unit is the sandbox: virtiofsd's own would need privileges to build.
 		"--sandbox=none",
+		"--translate-uid=" + squash(uid), "--translate-gid=" + squash(gid),
 	}
-	for flag, id := range map[string]int{"--translate-uid=": uid, "--translate-gid=": gid} {
-		words = append(words, flag+"squash-guest:0:"+strconv.Itoa(id)+":4294967295")
-	}
-	return words
 }

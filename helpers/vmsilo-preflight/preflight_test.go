@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestPreflight(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(path("kernel"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path("fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("loop", path("loop")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--file=kernel=" + path("kernel"), "--program=dash=sh"}, nil},
+		{[]string{"--file=kernel=" + path("none")}, []string{`VM "demo"`, "its kernel", path("none"), "not there"}},
+		{[]string{"--file=root=" + path("fifo")}, []string{"its root", "neither a regular file"}},
+		{[]string{"--file=root=" + path("loop")}, []string{"its root", "cannot be looked at"}},
+		{[]string{"--file=root=" + dir}, []string{"neither"}},
+		{[]string{"--program=qemu-system-x86=no-such-qemu"}, []string{`"no-such-qemu"`, "package qemu-system-x86"}},
+		{[]string{"--program=virtiofsd=/no/such/virtiofsd", "--file=initrd=/no/initrd"}, []string{"package virtiofsd", "its initrd"}},
+	} {
+		err := run(append([]string{"--vm=demo"}, c.args...))
+		if c.want == nil {
+			if err != nil {
+				t.Errorf("%q: %v", c.args, err)
+			}
+			continue
+		}
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: want one line, got %v", c.args, err)
+			continue
+		}
+		for _, part := range c.want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q: %q is not in %q", c.args, part, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func mustRun(t *testing.T, folder string, args ...string) {
+	t.Helper()
+	if err := run(folder, args); err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+}
+
+func names(t *testing.T, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestAddAndRemove(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "userdb")
+	mustRun(t, folder, "add", "--vm=demo", "--uid=70003")
+	mustRun(t, folder, "add", "--vm=demo", "--uid=70003")
+	for _, file := range []string{"vmsilo-demo.user", "70003.user"} {
+		data, err := os.ReadFile(filepath.Join(folder, file))
+		var got map[string]any
+		if err != nil || json.Unmarshal(data, &got) != nil {
+			t.Fatalf("%s: %v: %s", file, err, data)
+		}
+		if got["userName"] != "vmsilo-demo" || got["uid"] != 70003. || got["gid"] != 70003. || got["locked"] != true {
+			t.Errorf("%s: %s", file, data)
+		}
+	}
+	mustRun(t, folder, "add", "--vm=other", "--uid=70004")
+	mustRun(t, folder, "remove", "--vm=demo")
+	mustRun(t, folder, "remove", "--vm=demo")
+	if left := names(t, folder); len(left) != 4 {
+		t.Errorf("left: %q", left)
+	}
+	mustRun(t, folder, "remove", "--vm=other")
+	if left := names(t, folder); left != nil {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// The uid may have changed since the record was made.
+func TestRemoveByRecord(t *testing.T) {
+	folder := t.TempDir()
+	mustRun(t, folder, "add", "--vm=demo", "--uid=70003")
+	mustRun(t, folder, "add", "--vm=demo", "--uid=70005")
+	mustRun(t, folder, "remove", "--vm=demo")
+	if left := names(t, folder); left != nil {
+		t.Errorf("left: %q", left)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{nil, {"frob"}, {"add", "--vm=demo"}, {"add", "--vm=demo", "--uid=-3"}} {
+		if err := run(t.TempDir(), args); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
+}
