@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# What scenarios share. tests/host puts it beside the scenario on the machine that it boots, where it is sourced.
+
+failures=0
+
+# check WHAT COMMAND… runs the command and says whether it succeeded.
+check() {
+  local what=$1 out
+  shift
+  if out=$("$@" 2>&1); then
+    echo "ok: $what"
+  else
+    echo "FAILED: $what"
+    # shellcheck disable=SC2001 # each line of it
+    sed 's/^/    /' <<<"$out"
+    failures=$((failures + 1))
+  fi
+}
+
+# finish ends the scenario with status 1 if a check failed, and then with what the journal holds.
+finish() {
+  [[ $failures -gt 0 ]] || exit 0
+  echo "$failures checks failed; the journal:"
+  journalctl --boot --no-pager --output=short-monotonic --lines=200
+  exit 1
+}
+
+# same WANT GOT compares two texts.
+same() {
+  [[ $1 == "$2" ]] || { printf 'want: %s\ngot:  %s\n' "$1" "$2" && return 1; }
+}
+
+# holds TEXT PART… tells whether the text holds every part.
+holds() {
+  local text=$1 part
+  shift
+  for part in "$@"; do
+    [[ $text == *"$part"* ]] || { printf 'no "%s" in: %s\n' "$part" "$text" && return 1; }
+  done
+}
+
+# fails COMMAND… succeeds when the command fails.
+fails() {
+  ! "$@"
+}
+
+# guest VM COMMAND runs a line of shell as root in the guest, on its console; output and status are the command's.
+guest() {
+  local vm=$1 mark=m$RANDOM$RANDOM line status='' begun=''
+  coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock"; }
+  # The command goes over in a form in which the terminal changes nothing; its echo is no line of its own.
+  printf '\necho %s-begin; base64 -d <<<%s | bash 2>&1; echo %s-end:$?\n' \
+    "$mark" "$(base64 --wrap=0 <<<"$2")" "$mark" >&"${CONSOLE[1]}"
+  while read -r -t 30 line <&"${CONSOLE[0]}"; do
+    line=${line//$'\r'/}
+    case $line in
+    "$mark-begin") begun=1 ;;
+    "$mark-end:"*) status=${line#*-end:} && break ;;
+    *) [[ -z $begun ]] || printf '%s\n' "$line" ;;
+    esac
+  done
+  kill "$CONSOLE_PID" 2>/dev/null
+  wait "$CONSOLE_PID" 2>/dev/null
+  [[ -n $status ]] || { echo "no answer on the console of $vm" && return 125; }
+  return "$status"
+}
+
+# leftovers prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.
+leftovers() {
+  local vm path
+  for vm in "${@:-*}"; do
+    # shellcheck disable=SC2231 # the VM may be a pattern
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/userdb/*vmsilo-$vm.* /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
+      [[ ! -e $path && ! -L $path ]] || echo "left: $path"
+    done
+    systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
+      "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
+    pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$vm\b" | sed 's/^/left: process /'
+    findmnt --noheadings --raw --output TARGET | grep -E "/(vmsilo|shared)/$vm(/|\$)" | sed 's/^/left: mount /'
+    grep -oE "(/run/vmsilo|/var/lib/vmsilo)/$vm/.*" /proc/net/unix | sed 's/^/left: socket /'
+  done
+}
+
+# nothing_left VM… waits a second at most until nothing is left of the VMs.
+nothing_left() {
+  local try left
+  for try in {1..10}; do
+    left=$(leftovers "$@")
+    [[ -n $left ]] || return 0
+    sleep 0.1
+  done
+  echo "after $try tenths of a second:"
+  echo "$left"
+  return 1
+}
+
+# quick COMMAND… succeeds when the command ends within five seconds, whatever its status.
+quick() {
+  local start=$EPOCHSECONDS
+  "$@" || true
+  [[ $((EPOCHSECONDS - start)) -le 5 ]]
+}

@@ -1,0 +1,65 @@
+#!/bin/bash
+# What cannot start says why, at once, in one line, and leaves nothing.
+# host: --no-image
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+# why VM prints what systemctl status shows of a VM that was just started in vain.
+why() {
+  systemctl status --no-pager --full "$1" 2>&1 || true
+}
+
+# refused VM PART… starts a VM, which must fail at once with one message that holds every part.
+refused() {
+  local vm=$1 before=$EPOCHREALTIME
+  shift
+  check "vmsilo@$vm does not start" fails systemctl start "vmsilo@$vm" 2>&1
+  check "vmsilo@$vm fails within 2 s" test $((${EPOCHREALTIME/./} - ${before/./})) -lt 2000000
+  check "systemctl status vmsilo@$vm shows why" holds "$(why "vmsilo@$vm")" "$@"
+  check "nothing is left of $vm" nothing_left "$vm"
+}
+
+write() {
+  cat >"/etc/vmsilo/$1.toml"
+}
+
+image() {
+  mkdir -p "$1"
+  touch "$1/vmlinuz" "$1/initrd" "$1/root.erofs"
+}
+
+refused nosuch 'no VM is named nosuch; none is configured'
+
+printf 'id = 3\nmemroy = "1G"\n' | write bad
+printf 'id = 4\nhypervisor = "qemu"\n' | write noimage
+printf 'id = 5\nhypervisor = "qemu"\nkernel = "/srv/image/none"\nimage = "/srv/image"\n' | write nokernel
+printf 'id = 6\nhypervisor = "qemu"\nkernel = "/srv/fifo"\nimage = "/srv/image"\n' | write fifo
+printf 'id = 7\nhypervisor = "qemu"\nimage = "/srv/image"\n' | write noprogram
+printf 'id = 8\nimage = "/srv/image"\n' | write nocrosvm
+printf 'id = 9\n' | write twin1
+printf 'id = 9\n' | write twin2
+image /srv/image
+mkfifo /srv/fifo
+systemctl daemon-reload
+
+refused nosuch 'no VM is named nosuch; there are: bad, fifo, nocrosvm, noimage, nokernel, noprogram, twin1, twin2'
+refused bad '/etc/vmsilo/bad.toml:2:1: unknown key "memroy"' 'did you mean "memory"?'
+refused noimage 'VM "noimage" cannot start' '"/var/lib/vmsilo/images/default/vmlinuz" is not there'
+refused nokernel 'VM "nokernel" cannot start' 'its kernel "/srv/image/none" is not there'
+refused fifo 'its kernel "/srv/fifo" is neither a regular file nor a block device'
+refused nocrosvm 'it needs the program "crosvm", which the package crosvm brings'
+refused twin1 '/etc/vmsilo/twin1.toml:1:6: id 9 is also that of twin2'
+
+# A program that is not installed, each in its turn.
+for program in /usr/bin/qemu-system-x86_64 /usr/libexec/virtiofsd /usr/bin/vhost-device-vsock /usr/bin/qemu-img; do
+  [[ ! -e $program ]] || mv "$program" "$program.away"
+  name=${program#/usr/bin/}
+  refused noprogram 'VM "noprogram" cannot start' "it needs the program \"$name\", which the package"
+  [[ ! -e $program.away ]] || mv "$program.away" "$program"
+done
+
+check "the errors of all files are printed together" holds "$("$(find /usr/lib/systemd/system-generators -name vmsilo-generator)" --check 2>&1)" \
+  bad.toml:2:1 twin1.toml:1:6 twin2.toml:1:6
+check "one name that was mistyped is not among the failed units" \
+  fails systemctl --quiet is-failed vmsilo-user@nosuch.service
+finish
