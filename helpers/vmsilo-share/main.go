@@ -7,21 +7,24 @@
 // Description:
 //
 // It runs as the user who owns the folder, and takes the socket that systemd hands over as file descriptor 3.
-// Everything that the guest writes, as whatever user, is that user's, since nothing else is allowed to a
-// virtiofsd without privileges; in the guest everything is its user's, uid 1000.
+// Everything that the guest writes, as whatever user, is that user's, since a virtiofsd without privileges can be
+// nobody else; in the guest everything of that user is the guest's user's.
 package main
 
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 
 	"vmsilo/internal/command"
 )
 
-// guestUID is the uid and gid of the guest's user.
-const guestUID = 1000
+const (
+	// guestID is the uid and gid of the guest's user.
+	guestID = 1000
+	// allIDs is how many uids there are: all but -1, which stands for none.
+	allIDs = 1<<32 - 1
+)
 
 func main() { command.Main(run) }
 
@@ -36,11 +39,21 @@ func run(args []string) error {
 
 // virtiofsd returns the command that shares folder from a process of the given uid and gid.
 func virtiofsd(program, folder string, uid, gid int) []string {
-	squash := func(id int) string { return "squash-guest:0:" + strconv.Itoa(id) + ":4294967295" }
 	return []string{
 		program, "--fd=3", "--shared-dir=" + folder,
 		// The unit is the sandbox: virtiofsd's own would need privileges to build.
 		"--sandbox=none",
-		"--translate-uid=" + squash(uid), "--translate-gid=" + squash(gid),
+		toHost("uid", uid), toGuest("uid", uid),
+		toHost("gid", gid), toGuest("gid", gid),
 	}
+}
+
+// toHost makes every id of the guest the host's.
+func toHost(kind string, id int) string {
+	return fmt.Sprintf("--translate-%s=squash-guest:0:%d:%d", kind, id, uint32(allIDs))
+}
+
+// toGuest shows the host's id as that of the guest's user.
+func toGuest(kind string, id int) string {
+	return fmt.Sprintf("--translate-%s=host:%d:%d:1", kind, id, guestID)
 }

@@ -48,8 +48,9 @@ fails() {
 guest() {
   local vm=$1 mark=m$RANDOM$RANDOM line status='' begun=''
   coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock"; }
+  console_greet "$mark"
   # The command goes over in a form in which the terminal changes nothing; its echo is no line of its own.
-  printf '\necho %s-begin; base64 -d <<<%s | bash 2>&1; echo %s-end:$?\n' \
+  printf 'echo %s-begin; base64 -d <<<%s | bash 2>&1; echo %s-end:$?\n' \
     "$mark" "$(base64 --wrap=0 <<<"$2")" "$mark" >&"${CONSOLE[1]}"
   while read -r -t 30 line <&"${CONSOLE[0]}"; do
     line=${line//$'\r'/}
@@ -63,6 +64,18 @@ guest() {
   wait "$CONSOLE_PID" 2>/dev/null
   [[ -n $status ]] || { echo "no answer on the console of $vm" && return 125; }
   return "$status"
+}
+
+# console_greet MARK waits until the shell answers: it comes a moment after the guest is ready, and does not see
+# what was typed before.
+console_greet() {
+  local try line
+  for try in {1..20}; do
+    printf '\necho %s-hello-%s\n' "$1" "$try" >&"${CONSOLE[1]}"
+    while read -r -t 1 line <&"${CONSOLE[0]}"; do
+      [[ ${line//$'\r'/} != "$1-hello-"* ]] || return 0
+    done
+  done
 }
 
 # leftovers prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.

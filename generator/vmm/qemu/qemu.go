@@ -29,8 +29,8 @@ func Command(m *machine.Machine) []string {
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
 	a.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
-	// The guest's memory is shared with the vhost-user devices.
-	a.add("-machine", "q35,memory-backend=mem,usb=off,vmport=off")
+	// The guest's memory is shared with the vhost-user devices. The board's own disks and buses would only be probed.
+	a.add("-machine", "q35,memory-backend=mem,sata=off,smbus=off,usb=off,vmport=off")
 	a.add("-object", fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory))
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	a.add("-no-reboot")

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vmsilo/guest/internal/cmdline"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations under testdata")
+
+// Each folder of testdata is a case: "cmdline", an empty "initrd-release" if it happens in the initrd, "error" with
+// what the message has to hold if there is one, and "want", the whole output.
+func TestGolden(t *testing.T) {
+	cases, err := filepath.Glob("testdata/*/cmdline")
+	if err != nil || len(cases) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, file := range cases {
+		dir := filepath.Dir(file)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			line, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := t.TempDir()
+			load := func() (cmdline.Params, error) { return cmdline.Parse(string(line)) }
+			for range 2 { // the second run meets the files of the first
+				err = run(load, filepath.Join(dir, "initrd-release"), out, out, out)
+			}
+			want, _ := os.ReadFile(filepath.Join(dir, "error"))
+			if (err != nil) != (len(want) > 0) || err != nil && !strings.Contains(err.Error(), strings.TrimSpace(string(want))) {
+				t.Errorf("error %v, want %q", err, want)
+			}
+			compare(t, filepath.Join(dir, "want"), tree(t, out))
+		})
+	}
+}
+
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// tree writes a directory's files and links down as one text.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var text strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		if d.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(path)
+			text.WriteString("--- " + name + " -> " + target + "\n")
+			return err
+		}
+		data, err := os.ReadFile(path)
+		text.WriteString("--- " + name + "\n" + string(data))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func TestArguments(t *testing.T) {
+	load := func() (cmdline.Params, error) { return cmdline.Params{}, nil }
+	if err := run(load, "/nowhere", t.TempDir()); err == nil {
+		t.Error("one argument passes")
+	}
+}

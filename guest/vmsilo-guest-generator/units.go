@@ -1,0 +1,78 @@
+package main
+
+import "vmsilo/guest/internal/cmdline"
+
+// unit is one file to write.
+type unit struct {
+	name     string
+	text     string
+	wantedBy []string
+}
+
+// initrdUnits are what the initrd needs beside its static units.
+func initrdUnits(p cmdline.Params) []unit {
+	switch p.Overlay {
+	case cmdline.OverlayDisk:
+		return []unit{{name: "run-vmsilo-overlay.mount", text: overlayDisk}}
+	case cmdline.OverlayTmpfs:
+		return []unit{{name: "run-vmsilo-overlay.mount", text: overlayTmpfs}}
+	}
+	return nil
+}
+
+// rootUnits are what the root needs beside its static units.
+func rootUnits(p cmdline.Params) []unit {
+	if p.Home != cmdline.HomeVirtiofs {
+		return nil
+	}
+	return []unit{{name: "home-user.mount", text: homeVirtiofs, wantedBy: []string{"local-fs.target"}}}
+}
+
+const overlayDisk = `# Written by vmsilo-guest-generator for vmsilo.overlay=qcow2
+[Unit]
+Description=Writable layer of the root, on the ephemeral disk
+DefaultDependencies=no
+# The disk comes empty, and what a former boot left on it is not wanted: never mounted without having been formatted.
+Requires=vmsilo-overlay-format.service
+After=vmsilo-overlay-format.service
+
+[Mount]
+What=/dev/disk/by-id/virtio-vmsilo-overlay
+Where=/run/vmsilo/overlay
+Type=ext4
+# discard: freed blocks return to the host. noinit_itable: the kernel would fill the sparse disk with zeros.
+Options=discard,noinit_itable,noatime
+`
+
+const overlayTmpfs = `# Written by vmsilo-guest-generator for vmsilo.overlay=tmpfs
+[Unit]
+Description=Writable layer of the root, in memory
+DefaultDependencies=no
+
+[Mount]
+What=tmpfs
+Where=/run/vmsilo/overlay
+Type=tmpfs
+# Half of the memory at most: the default.
+Options=mode=0755
+`
+
+const homeVirtiofs = `# Written by vmsilo-guest-generator for vmsilo.home=virtiofs
+[Unit]
+Description=Home directory, shared with the host
+DefaultDependencies=no
+Conflicts=umount.target
+Before=umount.target
+# Logins and the user's services find the shared home, and not the empty folder below it. Wanted and not required: if
+# the share does not come, the VM is not ready, but its console still works.
+Before=local-fs.target
+
+[Mount]
+What=home
+Where=/home/user
+Type=virtiofs
+# The host's user can write here too, so nothing of it may give rights in the guest.
+Options=nosuid,nodev
+# The host answers at once or not at all.
+TimeoutSec=20
+`

@@ -1,0 +1,49 @@
+// Vmsilo-ready tells the host that the guest is up.
+//
+// Synopsis:
+//
+//	vmsilo-ready
+//
+// It waits until every interface of vmsilo.ifname has its name, connects to vsock port 5001 of the host, sends READY=1
+// and waits for the host to close the connection. That the root and the home directory are in place is its unit's to
+// know. If a vmsilo parameter is malformed, or an interface does not come, it fails and sends nothing: a guest that is
+// not what the configuration says is not ready.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"vmsilo/guest/internal/cmdline"
+)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := run(ctx, cmdline.Load, awaitInterfaces, sendReady); err != nil {
+		fmt.Fprintln(os.Stderr, "vmsilo-ready: error:", err)
+		os.Exit(1)
+	}
+}
+
+// patience bounds the whole command. The host has a time of its own, start_timeout; this one leaves a line in the
+// guest's journal that says what was missing.
+const patience = 60 * time.Second
+
+func run(
+	ctx context.Context,
+	load func() (cmdline.Params, error),
+	await func(context.Context, []cmdline.Interface) error,
+	send func(context.Context) error,
+) error {
+	params, err := load()
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, params.Interfaces); err != nil {
+		return err
+	}
+	return send(ctx)
+}
