@@ -106,13 +106,13 @@ func netdevPart(m *machine.Machine, i machine.Interface) part {
 	d := inSlice(m, "vmsilo-netdev@"+instance+".service")
 	belongs(m, d)
 	words := []string{
-		paths.Helper("vmsilo-netdev"), "add", "--instance=" + instance,
+		paths.Helper("vmsilo-netdev"), "add",
 		"--tap=" + i.TAP, "--owner=" + strconv.Itoa(m.UID),
 	}
 	if i.HostAddress != "" {
 		words = append(words, "--host-address="+i.HostAddress)
 	}
-	d.exec("Service", "ExecStart", words)
+	d.exec("Service", "ExecStart", append(words, m.NetdevRecord(i.Name)))
 	// What goes wrong here is shown by systemctl status of the VM, too.
 	d.set("Service", "Environment", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
 	return part{d.unit, []*dropin{d}}
@@ -122,7 +122,6 @@ func sharePart(m *machine.Machine) part {
 	instance := m.Name + ":home"
 	socket := inSlice(m, "vmsilo-share@"+instance+".socket")
 	belongs(m, socket)
-	socket.set("Socket", "ListenStream", m.Runtime("share-home.sock"))
 	socket.set("Socket", "SocketUser", m.User())
 	socket.exec("Socket", "ExecStartPre",
 		[]string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, m.SharedHome})

@@ -92,6 +92,17 @@ func (m *Machine) Runtime(elem ...string) string {
 	return filepath.Join(append([]string{paths.Runtime, m.Name}, elem...)...)
 }
 
+// ShareSocket returns the path of the socket of the share with the given tag, as units/vmsilo-share@.socket has it.
+func (m *Machine) ShareSocket(tag string) string {
+	return filepath.Join(paths.Runtime, m.Name+":"+tag+".sock")
+}
+
+// NetdevRecord returns the path of the record of what was made for the interface named ifname, as
+// units/vmsilo-netdev@.service has it.
+func (m *Machine) NetdevRecord(ifname string) string {
+	return filepath.Join(paths.Runtime, m.Name+":"+ifname+".netdev")
+}
+
 // EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
 func (m *Machine) EphemeralDisk() string {
 	return filepath.Join(paths.State, m.Name, "ephemeral.qcow2")

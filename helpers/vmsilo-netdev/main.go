@@ -2,13 +2,13 @@
 //
 // Synopsis:
 //
-//	vmsilo-netdev add --instance=VM:IFNAME --tap=NAME --owner=UID [--host-address=CIDR]
-//	vmsilo-netdev remove --instance=VM:IFNAME
+//	vmsilo-netdev add --tap=NAME --owner=UID [--host-address=CIDR] RECORD
+//	vmsilo-netdev remove RECORD
 //
 // Description:
 //
 // add makes a persistent TAP that only the owner can attach to, gives it the host's address and raises it.
-// What it makes is recorded in /run/vmsilo/VM, and remove takes away what the record says.
+// What it makes is written to the file RECORD, and remove takes away what the record says, and the record.
 // A TAP of the same owner that an earlier run left is replaced; any other interface of that name is left alone.
 package main
 
@@ -18,19 +18,15 @@ import (
 	"fmt"
 
 	"vmsilo/internal/command"
-	"vmsilo/internal/paths"
 )
 
-func main() {
-	command.Main(func(args []string) error { return run(paths.Runtime, args) })
-}
+func main() { command.Main(run) }
 
-func run(runtime string, args []string) error {
+func run(args []string) error {
 	if len(args) == 0 || (args[0] != "add" && args[0] != "remove") {
 		return fmt.Errorf("want add or remove, got %q", args)
 	}
 	flags := flag.NewFlagSet("vmsilo-netdev", flag.ContinueOnError)
-	instance := flags.String("instance", "", "the VM and its interface, as VM:IFNAME")
 	var t tap
 	flags.StringVar(&t.Name, "tap", "", "the TAP's name")
 	owner := flags.Uint("owner", 0, "the uid that may attach to the TAP")
@@ -38,10 +34,10 @@ func run(runtime string, args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	record, err := recordPath(runtime, *instance)
-	if err != nil {
-		return err
+	if flags.NArg() != 1 {
+		return fmt.Errorf("want one record, got %q", flags.Args())
 	}
+	record := flags.Arg(0)
 	if args[0] == "remove" {
 		return remove(record)
 	}

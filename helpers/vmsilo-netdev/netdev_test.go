@@ -13,8 +13,8 @@ import (
 
 const owner = 70017
 
-// inNamespace gives the test a network namespace of its own and a runtime folder.
-func inNamespace(t *testing.T) (runtimeDir string) {
+// inNamespace gives the test a network namespace of its own, and a place for the record.
+func inNamespace(t *testing.T) (record string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("SKIP: making a TAP needs root")
@@ -24,20 +24,16 @@ func inNamespace(t *testing.T) (runtimeDir string) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("making a network namespace: %v", err)
 	}
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "demo"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return filepath.Join(t.TempDir(), "demo:lan0.netdev")
 }
 
-func addArgs(more ...string) []string {
-	return append([]string{"add", "--instance=demo:lan0", "--tap=demo-22", "--owner=70017"}, more...)
+func addArgs(record string, more ...string) []string {
+	return append(append([]string{"add", "--tap=demo-22", "--owner=70017"}, more...), record)
 }
 
-func mustRun(t *testing.T, dir string, args ...string) {
+func mustRun(t *testing.T, args ...string) {
 	t.Helper()
-	if err := run(dir, args); err != nil {
+	if err := run(args); err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
 }
@@ -55,19 +51,19 @@ func mustTAP(t *testing.T) *netlink.Tuntap {
 	return tap
 }
 
-func mustBeGone(t *testing.T, dir string) {
+func mustBeGone(t *testing.T, record string) {
 	t.Helper()
 	if link, err := netlink.LinkByName("demo-22"); err == nil {
 		t.Errorf("the link is still there: %v", link.Attrs())
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "demo", "*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(record), "*")); left != nil {
 		t.Errorf("left behind: %q", left)
 	}
 }
 
 func TestAddAndRemove(t *testing.T) {
-	dir := inNamespace(t)
-	mustRun(t, dir, addArgs("--host-address=10.9.0.1/24")...)
+	record := inNamespace(t)
+	mustRun(t, addArgs(record, "--host-address=10.9.0.1/24")...)
 	tap := mustTAP(t)
 	if tap.Owner != owner || tap.Group != owner || tap.NonPersist {
 		t.Errorf("owner %d, group %d, not persistent: %v", tap.Owner, tap.Group, tap.NonPersist)
@@ -79,33 +75,33 @@ func TestAddAndRemove(t *testing.T) {
 	if err != nil || len(addresses) != 1 || addresses[0].IPNet.String() != "10.9.0.1/24" {
 		t.Errorf("addresses %v, %v", addresses, err)
 	}
-	mustRun(t, dir, "remove", "--instance=demo:lan0")
-	mustBeGone(t, dir)
-	mustRun(t, dir, "remove", "--instance=demo:lan0")
+	mustRun(t, "remove", record)
+	mustBeGone(t, record)
+	mustRun(t, "remove", record)
 }
 
 // A crash leaves the TAP, its record, or both.
 func TestLeftovers(t *testing.T) {
-	dir := inNamespace(t)
-	mustRun(t, dir, addArgs("--host-address=10.9.0.1/24")...)
-	mustRun(t, dir, addArgs("--host-address=10.9.0.2/24")...)
+	record := inNamespace(t)
+	mustRun(t, addArgs(record, "--host-address=10.9.0.1/24")...)
+	mustRun(t, addArgs(record, "--host-address=10.9.0.2/24")...)
 	addresses, err := netlink.AddrList(mustTAP(t), unix.AF_INET)
 	if err != nil || len(addresses) != 1 || addresses[0].IP.String() != "10.9.0.2" {
 		t.Errorf("addresses %v, %v", addresses, err)
 	}
-	if err := os.Remove(filepath.Join(dir, "demo", "netdev-lan0")); err != nil {
+	if err := os.Remove(record); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, dir, addArgs()...)
+	mustRun(t, addArgs(record)...)
 	if err := netlink.LinkDel(mustTAP(t)); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, dir, "remove", "--instance=demo:lan0")
-	mustBeGone(t, dir)
+	mustRun(t, "remove", record)
+	mustBeGone(t, record)
 }
 
 func TestSomebodyElses(t *testing.T) {
-	dir := inNamespace(t)
+	record := inNamespace(t)
 	others := []netlink.Link{
 		&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "demo-22"}},
 		&netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "demo-22"}, Mode: netlink.TUNTAP_MODE_TAP, Owner: 1000, Group: 1000},
@@ -114,10 +110,10 @@ func TestSomebodyElses(t *testing.T) {
 		if err := netlink.LinkAdd(other); err != nil {
 			t.Fatal(err)
 		}
-		if err := run(dir, addArgs()); err == nil || !strings.Contains(err.Error(), "not vmsilo's") {
+		if err := run(addArgs(record)); err == nil || !strings.Contains(err.Error(), "not vmsilo's") {
 			t.Errorf("%T: got %v", other, err)
 		}
-		mustRun(t, dir, "remove", "--instance=demo:lan0")
+		mustRun(t, "remove", record)
 		if _, err := netlink.LinkByName("demo-22"); err != nil {
 			t.Errorf("%T is gone: %v", other, err)
 		}
@@ -129,24 +125,26 @@ func TestSomebodyElses(t *testing.T) {
 
 // What cannot be finished is not left half-made.
 func TestHalfMade(t *testing.T) {
-	dir := inNamespace(t)
-	if err := run(dir, addArgs("--host-address=nonsense")); err == nil {
+	record := inNamespace(t)
+	if err := run(addArgs(record, "--host-address=nonsense")); err == nil {
 		t.Error("a wrong address is taken")
 	}
-	mustBeGone(t, dir)
+	mustBeGone(t, record)
 }
 
 func TestArguments(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
 	for _, args := range [][]string{
 		nil,
 		{"frob"},
 		{"add"},
-		{"add", "--instance=demo"},
-		{"add", "--instance=../demo:lan0", "--tap=demo-22", "--owner=70017"},
-		{"add", "--instance=demo:lan0", "--tap=sixteen-bytes-xx", "--owner=70017"},
-		{"add", "--instance=demo:lan0", "--tap=demo-22", "--owner=0"},
+		{"add", "--tap=demo-22", "--owner=70017"},
+		{"add", "--owner=70017", record},
+		{"add", "--tap=sixteen-bytes-xx", "--owner=70017", record},
+		{"add", "--tap=demo-22", "--owner=0", record},
+		{"remove"},
 	} {
-		if err := run(t.TempDir(), args); err == nil {
+		if err := run(args); err == nil {
 			t.Errorf("%q is taken", args)
 		}
 	}

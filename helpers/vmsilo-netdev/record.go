@@ -5,18 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 )
-
-// recordPath returns where the record of an instance VM:IFNAME is kept.
-func recordPath(runtime, instance string) (string, error) {
-	vm, ifname, ok := strings.Cut(instance, ":")
-	if !ok || vm == "" || ifname == "" || strings.Contains(instance, "/") {
-		return "", fmt.Errorf("want an instance VM:IFNAME, got %q", instance)
-	}
-	return filepath.Join(runtime, vm, "netdev-"+ifname), nil
-}
 
 // writeRecord replaces the record in one step.
 func writeRecord(path string, t tap) error {

@@ -78,19 +78,22 @@ console_greet() {
   done
 }
 
-# leftovers prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.
+# leftovers [VM…] prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.
 leftovers() {
-  local vm path
+  local vm path word
   for vm in "${@:-*}"; do
+    word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/userdb/*vmsilo-$vm.* /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/userdb/*vmsilo-$vm.* \
+      /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
       "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
-    pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$vm\b" | sed 's/^/left: process /'
-    findmnt --noheadings --raw --output TARGET | grep -E "/(vmsilo|shared)/$vm(/|\$)" | sed 's/^/left: mount /'
-    grep -oE "(/run/vmsilo|/var/lib/vmsilo)/$vm/.*" /proc/net/unix | sed 's/^/left: socket /'
+    pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
+    findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
+      grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
+    grep -oE "/(run|var/lib)/vmsilo/$word[/:].*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }
 

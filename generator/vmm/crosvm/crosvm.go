@@ -31,7 +31,7 @@ func Command(m *machine.Machine) []string {
 		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
 	}
 	if m.SharedHome != "" {
-		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.Runtime("share-home.sock")), pci(slotHome)))
+		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket("home")), pci(slotHome)))
 	}
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.Runtime("vsock", "vhost.sock")), pci(slotVsock)))
 	for _, i := range m.Interfaces {

@@ -41,7 +41,7 @@ func Command(m *machine.Machine) []string {
 		a.disk("vmsilo-overlay", "driver=qcow2,discard=unmap,detect-zeroes=unmap", m.EphemeralDisk(), slotOverlay)
 	}
 	if m.SharedHome != "" {
-		a.vhostUser("home", m.Runtime("share-home.sock"), fmt.Sprintf("vhost-user-fs-pci,tag=home,addr=%#x", slotHome))
+		a.vhostUser("home", m.ShareSocket("home"), fmt.Sprintf("vhost-user-fs-pci,tag=home,addr=%#x", slotHome))
 	}
 	a.vhostUser("vsock", m.Runtime("vsock", "vhost.sock"), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
 	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
