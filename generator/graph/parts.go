@@ -77,20 +77,19 @@ func belongs(m *machine.Machine, d *dropin) {
 func userPart(m *machine.Machine) part {
 	d := inSlice(m, "vmsilo-user@"+m.Name+".service")
 	vm := vmm.ByName[m.Hypervisor]
-	preflight := []string{
-		paths.Helper("vmsilo-preflight"), "--vm=" + m.Name,
+	words := []string{
+		paths.Helper("vmsilo-user"), "add", "--vm=" + m.Name, "--uid=" + strconv.Itoa(m.UID),
 		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--file=root=" + m.Root,
 		"--program=" + vm.Package + "=" + vm.Program,
 		"--program=vhost-device-vsock=vhost-device-vsock",
 	}
 	if m.Overlay.Type == "qcow2" {
-		preflight = append(preflight, "--program=qemu-utils=qemu-img")
+		words = append(words, "--program=qemu-utils=qemu-img")
 	}
 	if m.SharedHome != "" {
-		preflight = append(preflight, "--program=virtiofsd="+paths.Virtiofsd)
+		words = append(words, "--program=virtiofsd="+paths.Virtiofsd)
 	}
-	d.exec("Service", "ExecStart", preflight,
-		[]string{paths.Helper("vmsilo-user"), "add", "--vm=" + m.Name, "--uid=" + strconv.Itoa(m.UID)})
+	d.exec("Service", "ExecStart", words)
 	return part{d.unit, []*dropin{d}}
 }
 
@@ -139,7 +138,7 @@ func vsockPart(m *machine.Machine) part {
 	d := inSlice(m, "vmsilo-vsock@"+m.Name+".service")
 	d.exec("Service", "ExecStart", []string{
 		"vhost-device-vsock", "--guest-cid=" + strconv.Itoa(m.CID()),
-		"--socket=" + m.Runtime("vsock", "vhost.sock"), "--uds-path=" + m.Runtime("vsock", "host.sock"),
+		"--socket=" + m.VsockDevice(), "--uds-path=" + m.Runtime("vsock", "host.sock"),
 	})
 	return part{d.unit, []*dropin{d}}
 }

@@ -92,6 +92,9 @@ func (m *Machine) Runtime(elem ...string) string {
 	return filepath.Join(append([]string{paths.Runtime, m.Name}, elem...)...)
 }
 
+// VsockDevice returns the path of the socket that the vsock device offers to the VMM.
+func (m *Machine) VsockDevice() string { return m.Runtime("vsock", "vhost.sock") }
+
 // ShareSocket returns the path of the socket of the share with the given tag, as units/vmsilo-share@.socket has it.
 func (m *Machine) ShareSocket(tag string) string {
 	return filepath.Join(paths.Runtime, m.Name+":"+tag+".sock")

@@ -38,7 +38,7 @@ func TestAwait(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := await(maker(t, dir, script).Process.Pid, filepath.Join(dir, "file")); err != nil {
+			if err := waitFor(maker(t, dir, script).Process.Pid, filepath.Join(dir, "file")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -48,12 +48,12 @@ func TestAwait(t *testing.T) {
 func TestAwaitProcessEnds(t *testing.T) {
 	dir := t.TempDir()
 	cmd := maker(t, dir, "sleep 0.1")
-	if err := await(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errProcess) {
+	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errProcess) {
 		t.Errorf("got %v", err)
 	}
 	_ = cmd.Wait()
 	// Its number is free now.
-	if err := await(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errProcess) {
+	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errProcess) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -63,7 +63,7 @@ func TestAwaitIsStopped(t *testing.T) {
 	cmd := maker(t, dir, "exec sleep 60")
 	// The signal is this process's own, which systemd would send when the time is up.
 	maker(t, dir, "sleep 0.2; kill -TERM $PPID")
-	if err := await(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errStopped) {
+	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errStopped) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -21,10 +21,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/await"
 	"vmsilo/internal/command"
 )
 
@@ -40,7 +40,7 @@ func run(args []string) error {
 	if flags.NArg() != 1 || *pid <= 0 {
 		return fmt.Errorf("want --pid and one file, got %q", args)
 	}
-	if err := await(*pid, flags.Arg(0)); err != nil {
+	if err := waitFor(*pid, flags.Arg(0)); err != nil {
 		return fmt.Errorf("waiting for %s: %w", *what, err)
 	}
 	return nil
@@ -51,7 +51,7 @@ var (
 	errStopped = errors.New("not there in time")
 )
 
-func await(pid int, file string) error {
+func waitFor(pid int, file string) error {
 	process, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return errProcess
@@ -59,22 +59,12 @@ func await(pid int, file string) error {
 		return fmt.Errorf("opening process %d: %w", pid, err)
 	}
 	defer unix.Close(process)
-	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("making an inotify instance: %w", err)
-	}
-	defer unix.Close(watch)
-	folder := filepath.Dir(file)
-	// A file counts from when it has its name; it is never waited for to be written.
-	if _, err := unix.InotifyAddWatch(watch, folder, unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
-		return fmt.Errorf("watching %q: %w", folder, err)
-	}
 	stopped, err := onTerminate()
 	if err != nil {
 		return err
 	}
 	defer stopped.Close()
-	return wait(process, watch, int(stopped.Fd()), file)
+	return await.File(file, await.Interrupt{FD: process, Err: errProcess}, await.Interrupt{FD: int(stopped.Fd()), Err: errStopped})
 }
 
 // onTerminate returns a pipe that can be read from when the process is asked to end.
@@ -90,28 +80,4 @@ func onTerminate() (*os.File, error) {
 		w.Close()
 	}()
 	return r, nil
-}
-
-func wait(process, watch, stopped int, file string) error {
-	events := make([]byte, 4096)
-	for {
-		if _, err := os.Lstat(file); err == nil {
-			return nil
-		}
-		fds := []unix.PollFd{{Fd: int32(watch), Events: unix.POLLIN}, {Fd: int32(process), Events: unix.POLLIN}, {Fd: int32(stopped), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("polling: %w", err)
-		}
-		switch {
-		case fds[0].Revents != 0:
-			// What happened is looked up above; the events only need to be taken.
-			if _, err := unix.Read(watch, events); err != nil {
-				return fmt.Errorf("reading inotify events: %w", err)
-			}
-		case fds[1].Revents != 0:
-			return errProcess
-		case fds[2].Revents != 0:
-			return errStopped
-		}
-	}
 }

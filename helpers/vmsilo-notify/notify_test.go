@@ -49,11 +49,11 @@ func TestReady(t *testing.T) {
 		socket, ready, wait := listen(t)
 		say(t, socket, text)
 		say(t, socket, text)
-		if !isReady(ready) {
-			t.Errorf("%q does not make it ready", text)
-		}
 		if err := wait(); err != nil {
 			t.Error(err)
+		}
+		if !isReady(ready) {
+			t.Errorf("%q does not make it ready", text)
 		}
 	}
 }
@@ -73,11 +73,11 @@ func TestNotReady(t *testing.T) {
 		_, _ = conn.Write([]byte(text))
 		conn.Close()
 	}
-	if isReady(ready) {
-		t.Error("something made it ready")
-	}
 	if err := wait(); err != nil {
 		t.Error(err)
+	}
+	if isReady(ready) {
+		t.Error("something made it ready")
 	}
 }
 
@@ -92,10 +92,10 @@ func TestFlood(t *testing.T) {
 		conn.Close()
 	}
 	say(t, socket, "READY=1")
-	if !isReady(ready) {
-		t.Error("READY=1 is lost in the flood")
-	}
 	if err := wait(); err != nil {
 		t.Error(err)
+	}
+	if !isReady(ready) {
+		t.Error("READY=1 is lost in the flood")
 	}
 }

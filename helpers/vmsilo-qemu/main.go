@@ -2,16 +2,22 @@
 //
 // Synopsis:
 //
-//	vmsilo-qemu PROGRAM ARGUMENT…
+//	vmsilo-qemu [--await=FILE] PROGRAM ARGUMENT…
 //
 // Description:
 //
 // It puts -accel and -cpu before the arguments, so that one among them comes later and wins: KVM where it works,
-// and else emulation of a processor that is fast to emulate.
+// and else emulation of a processor that is fast to emulate. QEMU connects once to the socket of a device that runs
+// beside it, and does not try again: vmsilo-qemu waits until that is there, while systemd starts both at once.
+//
+// Options:
+//
+//	--await  a file that must be there before QEMU starts
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,18 +26,30 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/await"
 	"vmsilo/internal/command"
 )
 
 func main() { command.Main(run) }
 
 func run(args []string) error {
+	flags := flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError)
+	socket := flags.String("await", "", "a file that must be there before QEMU starts")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	args = flags.Args()
 	if len(args) == 0 {
 		return errors.New("no program is given")
 	}
 	program, err := exec.LookPath(args[0])
 	if err != nil {
 		return fmt.Errorf("finding QEMU: %w", err)
+	}
+	if *socket != "" {
+		if err := await.File(*socket); err != nil {
+			return fmt.Errorf("waiting for a device: %w", err)
+		}
 	}
 	err = syscall.Exec(program, slices.Insert(slices.Clone(args), 1, accelerator()...), os.Environ())
 	return fmt.Errorf("starting %q: %w", program, err)

@@ -2,13 +2,24 @@
 //
 // Synopsis:
 //
-//	vmsilo-user add --vm=NAME --uid=UID
+//	vmsilo-user add --vm=NAME --uid=UID [--file=WHAT=PATH]… [--program=PACKAGE=PROGRAM]…
 //	vmsilo-user remove --vm=NAME
 //
 // Description:
 //
 // The user vmsilo-NAME and its group of the same number are static records in /run/userdb: nss-systemd(8)
 // and User= find them there, and no file of /etc changes. Both commands are idempotent.
+//
+// It is the first of a VM's programs to run, and so looks first whether the VM can start at all: it fails when a
+// file is not a regular file or a block device, or when a program cannot be found, and names all of them at once.
+// Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up.
+//
+// Options:
+//
+//	--vm       the VM
+//	--uid      the user's uid and gid
+//	--file     a file, and what it is to the VM
+//	--program  a program, by its path or to be found in PATH, and the package that brings it
 package main
 
 import (
@@ -49,12 +60,17 @@ func run(folder string, args []string) error {
 	flags := flag.NewFlagSet("vmsilo-user", flag.ContinueOnError)
 	vm := flags.String("vm", "", "the VM")
 	uid := flags.Int("uid", 0, "the user's uid and gid")
+	var needed needs
+	needed.register(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
 	name := "vmsilo-" + *vm
 	if args[0] == "remove" {
 		return remove(folder, name)
+	}
+	if err := needed.err(*vm); err != nil {
+		return err
 	}
 	if *uid <= 0 {
 		return fmt.Errorf("adding user %q: %d is no uid for it", name, *uid)

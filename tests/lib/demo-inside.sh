@@ -19,6 +19,16 @@ step() {
   [[ -z $out ]] || printf '%s\n' "$out" | sed 's/^/    /'
 }
 
+# units prints what systemd pulls in with the VM, but for what every service has.
+units() {
+  systemctl list-dependencies --no-pager vmsilo@demo | grep vmsilo
+}
+
+# short COMMAND… cuts lines that no terminal would show.
+short() {
+  "$@" | cut --characters=1-150
+}
+
 start() {
   logger --tag demo "systemctl start vmsilo@demo"
   systemctl start vmsilo@demo
@@ -52,12 +62,12 @@ check_words() {
   holds "$(words)" "hostname:    demo" lan0 overlay "home virtiofs" "$nonce"
 }
 
-step "the units of the VM" systemctl list-dependencies --no-pager --plain vmsilo@demo
+step "the units of the VM" units
 step "systemctl start vmsilo@demo: the guest is up" start
 step "how long the host took of that" to_vmm
 step "the guest's own words, over its console" words
 step "they are what the file asks for" check_words
-step "systemctl status vmsilo@demo" systemctl status --no-pager --lines=5 vmsilo@demo
+step "systemctl status vmsilo@demo" short systemctl status --no-pager --lines=5 vmsilo@demo
 step "what runs, in the VM's slice" systemd-cgls --no-pager --unit vmsilo-demo.slice
 step "systemctl stop vmsilo@demo" systemctl stop vmsilo@demo
 step "nothing stayed: no TAP, process, socket, mount, disk or user" nothing_left

@@ -47,7 +47,8 @@ fails() {
 # guest VM COMMAND runs a line of shell as root in the guest, on its console; output and status are the command's.
 guest() {
   local vm=$1 mark=m$RANDOM$RANDOM line status='' begun=''
-  coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock"; }
+  [[ -S /run/vmsilo/$vm/vmm/console.sock ]] || sleep 1
+  coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock" 2>/dev/null; }
   console_greet "$mark"
   # The command goes over in a form in which the terminal changes nothing; its echo is no line of its own.
   printf 'echo %s-begin; base64 -d <<<%s | bash 2>&1; echo %s-end:$?\n' \

@@ -33,7 +33,9 @@ func Command(m *machine.Machine) []string {
 	if m.SharedHome != "" {
 		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket("home")), pci(slotHome)))
 	}
-	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.Runtime("vsock", "vhost.sock")), pci(slotVsock)))
+	// The vsock device starts at the same time.
+	a.add("--vhost-user-connect-timeout-ms", "10000")
+	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(slotVsock)))
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
 		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(i.Slot)))

@@ -24,7 +24,7 @@ const Program = "qemu-system-x86_64"
 
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
-	a := args{paths.Helper("vmsilo-qemu"), Program}
+	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), Program}
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
@@ -43,7 +43,7 @@ func Command(m *machine.Machine) []string {
 	if m.SharedHome != "" {
 		a.vhostUser("home", m.ShareSocket("home"), fmt.Sprintf("vhost-user-fs-pci,tag=home,addr=%#x", slotHome))
 	}
-	a.vhostUser("vsock", m.Runtime("vsock", "vhost.sock"), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
+	a.vhostUser("vsock", m.VsockDevice(), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
 	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
 	for _, i := range m.Interfaces {
 		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))

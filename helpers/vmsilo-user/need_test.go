@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestPreflight(t *testing.T) {
+func TestNeeds(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	if err := os.WriteFile(path("kernel"), nil, 0o600); err != nil {
@@ -32,7 +32,12 @@ func TestPreflight(t *testing.T) {
 		{[]string{"--program=qemu-system-x86=no-such-qemu"}, []string{`"no-such-qemu"`, "package qemu-system-x86"}},
 		{[]string{"--program=virtiofsd=/no/such/virtiofsd", "--file=initrd=/no/initrd"}, []string{"package virtiofsd", "its initrd"}},
 	} {
-		err := run(append([]string{"--vm=demo"}, c.args...))
+		folder := filepath.Join(dir, "userdb")
+		err := run(folder, append([]string{"add", "--vm=demo", "--uid=70003"}, c.args...))
+		if _, statErr := os.Stat(folder); (err == nil) != (statErr == nil) {
+			t.Errorf("%q: error %v, but records: %v", c.args, err, statErr)
+		}
+		os.RemoveAll(folder)
 		if c.want == nil {
 			if err != nil {
 				t.Errorf("%q: %v", c.args, err)
