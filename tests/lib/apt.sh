@@ -5,7 +5,7 @@
 # a bare PACKAGE is there when dpkg says so.
 declare -A needs=(
   # Debian roots and systemd-nspawn over an overlay of them (tests/host)
-  [host]='mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nsenter:util-linux flock:util-linux
+  [host]='mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nsenter:util-linux flock:util-linux git:git
     findmnt:util-linux tar:tar debian-archive-keyring ca-certificates'
   # meson compile and install; systemd.pc tells where units go
   [build]='meson:meson ninja:ninja-build pkg-config:pkg-config systemd.pc:systemd-dev'

@@ -94,7 +94,7 @@ leftovers() {
     pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
-    grep -oE "/(run|var/lib)/vmsilo/$word[/:].*" /proc/net/unix | sed 's/^/left: socket /'
+    grep -oE "/(run|var/lib)/vmsilo/${word}[/:].*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }
 

@@ -7,6 +7,7 @@ root_packages() {
   case $1 in
   trixie) echo "$common,polkitd,kmod,qemu-system-x86,virtiofsd,vhost-device-vsock" ;;
   bookworm) echo "$common" ;; # systemd 252, the oldest that is supported; no guest runs here
+  bare) echo systemd,systemd-sysv,iproute2,procps,socat,jq ;; # what every machine has, and what scenarios need
   esac
 }
 
@@ -33,9 +34,14 @@ root_pins() {
 # root_recipe RELEASE DIRECTORY makes the root there.
 root_recipe() {
   local release=$1 root=$2 hook=true
-  [[ $release != trixie ]] || hook=$root_forky
+  case $1 in
+  trixie) hook=$root_forky ;;
+  # The mirror's expired Release file again, for what the README has people install.
+  # shellcheck disable=SC2016 # expanded by the shell that mmdebstrap runs the hook in
+  bare) release=trixie hook='echo "Acquire::Check-Valid-Until false;" >"$1/etc/apt/apt.conf.d/mirror"' ;;
+  esac
   pins=$(root_pins) logged "mmdebstrap could not make a $release root" \
-    mmdebstrap --mode=root --variant=minbase --format=directory --include="$(root_packages "$release")" \
+    mmdebstrap --mode=root --variant=minbase --format=directory --include="$(root_packages "$1")" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --setup-hook="$hook" "$release" "$root"
   chmod 755 "$root"
