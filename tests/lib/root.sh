@@ -31,16 +31,18 @@ root_pins() {
 	END
 }
 
+# root_bare, in its place, is for what the README has people install: that mirror's Release file again.
+# shellcheck disable=SC2016,SC2089 # as above
+root_bare='echo "Acquire::Check-Valid-Until false;" >"$1/etc/apt/apt.conf.d/mirror"'
+
 # root_recipe RELEASE DIRECTORY makes the root there.
 root_recipe() {
   local release=$1 root=$2 hook=true
   case $1 in
   trixie) hook=$root_forky ;;
-  # The mirror's expired Release file again, for what the README has people install.
-  # shellcheck disable=SC2016 # expanded by the shell that mmdebstrap runs the hook in
-  bare) release=trixie hook='echo "Acquire::Check-Valid-Until false;" >"$1/etc/apt/apt.conf.d/mirror"' ;;
+  bare) release=trixie hook=$root_bare ;;
   esac
-  pins=$(root_pins) logged "mmdebstrap could not make a $release root" \
+  pins=$(root_pins) logged "mmdebstrap could not make a $1 root" \
     mmdebstrap --mode=root --variant=minbase --format=directory --include="$(root_packages "$1")" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --setup-hook="$hook" "$release" "$root"
@@ -67,7 +69,7 @@ root_finish() {
 debian_root() {
   local key
   # shellcheck disable=SC2090 # the variable is printed
-  key=$({ root_packages "$1" && root_pins && declare -p root_forky && declare -f root_recipe root_finish; } | key)
+  key=$({ root_packages "$1" && root_pins && declare -p root_forky root_bare && declare -f root_recipe root_finish; } | key)
   cached "root-$1" "$key" 8 root_recipe "$1"
   root=$cached
 }
