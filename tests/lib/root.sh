@@ -18,6 +18,10 @@ root_forky='sed -n "s/^deb \(.*\) trixie main$/deb [check-valid-until=no] \1 for
   >"$1/etc/apt/sources.list.d/forky.list"
 printf "%s\n" "$pins" >"$1/etc/apt/preferences.d/forky"'
 
+# root_bare, in its place, is for what the README has people install: the same Release file.
+# shellcheck disable=SC2016,SC2089 # as above
+root_bare='echo "Acquire::Check-Valid-Until false;" >"$1/etc/apt/apt.conf.d/mirror"'
+
 # root_pins prints apt's preferences: vhost-device-vsock, and nothing else, is from Debian forky, the first to have it.
 root_pins() {
   cat <<-'END'
@@ -30,10 +34,6 @@ root_pins() {
 	Pin-Priority: 500
 	END
 }
-
-# root_bare, in its place, is for what the README has people install: that mirror's Release file again.
-# shellcheck disable=SC2016,SC2089 # as above
-root_bare='echo "Acquire::Check-Valid-Until false;" >"$1/etc/apt/apt.conf.d/mirror"'
 
 # root_recipe RELEASE DIRECTORY makes the root there.
 root_recipe() {

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// load writes files into a folder and reads it as the whole configuration.
+func load(t testing.TB, files map[string]string) *Config {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Load([]string{folder})
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "1K": 1 << 10, "512M": 512 << 20, "3G": 3 << 30, "2T": 2 << 40,
+		"8388607T": 8388607 << 40,
+	} {
+		if got, ok := parseSize(text); !ok || got != want {
+			t.Errorf("%q: %d, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "G", "1g", "1GG", "1.5G", "-1G", "+1G", " 1G", "1 G", "1_0", "0x10", "8388608T", "99999999999999999999"} {
+		if got, ok := parseSize(text); ok {
+			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+func TestParseTimeSpan(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"90s": 90 * time.Second, "90": 90 * time.Second, "5min": 5 * time.Minute, "1h 30min": 90 * time.Minute,
+		"1h30min": 90 * time.Minute, "2 h": 2 * time.Hour, "500ms": 500 * time.Millisecond, " 1s ": time.Second,
+		"1w 2d": 9 * 24 * time.Hour,
+	} {
+		if got, ok := parseTimeSpan(text); !ok || got.Duration != want {
+			t.Errorf("%q: %v, %v", text, got.Duration, ok)
+		}
+	}
+	for _, text := range []string{"", "0", "0s", "s", "5 parsecs", "-5s", "1.5h", "5s;", "5s\nExecStart=x", "9999999999999y", "1h-"} {
+		if got, ok := parseTimeSpan(text); ok {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if got, ok := parseTimeSpan("infinity"); !ok || !got.Infinite {
+		t.Errorf("infinity: %v, %v", got, ok)
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	candidates := []string{"id", "memory", "hypervisor", "crosvm", "qemu"}
+	for word, want := range map[string]string{
+		"memroy": "memory", "qmeu": "qemu", "hypervizor": "hypervisor", "ip": "id", "frob": "", "": "",
+	} {
+		got := didYouMean(word, candidates)
+		if want == "" && got != "" || want != "" && !strings.Contains(got, `"`+want+`"`) {
+			t.Errorf("%q: %q", word, got)
+		}
+	}
+}
+
+// Nothing that can have the name of a configuration file may hold the generator up.
+func TestOddFiles(t *testing.T) {
+	folder := t.TempDir()
+	path := func(name string) string { return filepath.Join(folder, name) }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(syscall.Mkfifo(path("fifo.toml"), 0o644))
+	must(os.Mkdir(path("folder.toml"), 0o755))
+	must(os.Symlink("loop.toml", path("loop.toml")))
+	must(os.Symlink("/dev/zero", path("device.toml")))
+	must(os.Symlink("/nowhere", path("dangling.toml")))
+	must(os.Symlink("/dev/null", path("masked.toml")))
+	must(os.WriteFile(path("huge.toml"), nil, 0o644))
+	must(os.Truncate(path("huge.toml"), 1<<30))
+	must(os.WriteFile(path("good.toml"), []byte("id = 3\n"), 0o644))
+	must(os.WriteFile(path(".hidden.toml"), []byte("id = x"), 0o644))
+	must(os.WriteFile(path("readme.txt"), []byte("id = x"), 0o644))
+	c := Load([]string{folder})
+	for name, want := range map[string]string{
+		"fifo": "a FIFO", "folder": "a directory", "loop": "too many", "device": "a device",
+		"dangling": "no such file", "huge": "1 MiB",
+	} {
+		errs := c.Broken[name]
+		if len(errs) != 1 || !strings.Contains(errs[0].Message, want) {
+			t.Errorf("%s: %v, want %q", name, errs, want)
+		}
+	}
+	if len(c.Broken) != 6 || len(c.VMs) != 1 || c.VMs[0].Name != "good" {
+		t.Errorf("%d are broken; %d VMs", len(c.Broken), len(c.VMs))
+	}
+}
+
+// FuzzLoad looks for text that makes the parser panic, or that is accepted with values outside their ranges.
+func FuzzLoad(f *testing.F) {
+	seeds, err := filepath.Glob("../vmsilo-generator/testdata/*/etc/*.toml")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, seed := range seeds {
+		text, err := os.ReadFile(seed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	for _, text := range []string{
+		"\ufeffid = 3", "id = 3\r\n", "a.b.c = 1\n[a]\n", "[[a]]\n[a.b]\n", "x = {a.b = 1, c = [{}, {d = [[]]}]}",
+		"id = 1979-05-27", "id = 0x_1", "\"\" = 1", "network = 3", "network.interfaces = {}", "[defaults]\nid = 4",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, name := range []string{"demo.toml", "vmsilo.toml"} {
+			c := load(t, map[string]string{name: text, "other.toml": "id = 9999"})
+			for _, e := range c.Errors() {
+				if e.Error() == "" || strings.Contains(e.Message, "unstable") || strings.Contains(e.Message, "map[") {
+					t.Errorf("%q: %q", text, e.Error())
+				}
+			}
+			for _, vm := range c.VMs {
+				if vm.ID < 3 || vm.ID > 9999 || vm.CPUs < 1 || vm.Memory < 64<<20 || !filepath.IsAbs(vm.Kernel) {
+					t.Errorf("%q is accepted as %+v", text, vm)
+				}
+			}
+		}
+	})
+}
