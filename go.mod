@@ -9,4 +9,7 @@ require (
 	golang.org/x/sys v0.38.0
 )
 
-require github.com/vishvananda/netns v0.0.5 // indirect
+require (
+	github.com/godbus/dbus/v5 v5.2.4 // indirect
+	github.com/vishvananda/netns v0.0.5 // indirect
+)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,7 @@ func TestParseTimeSpan(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got.Duration, ok)
 		}
 	}
-	for _, text := range []string{"", "0", "0s", "s", "5 parsecs", "-5s", "1.5h", "5s;", "5s\nExecStart=x", "9999999999999y", "1h-"} {
+	for _, text := range []string{"", "0", "0s", "s", "5 parsecs", "-5s", "1.5h", "5s;", "5s\nExecStart=x", "9999999999999y", "1h-", "60y 60y", "1.5h"} {
 		if got, ok := parseTimeSpan(text); ok {
 			t.Errorf("%q: %v", text, got)
 		}
@@ -95,13 +96,73 @@ func TestOddFiles(t *testing.T) {
 		"fifo": "a FIFO", "folder": "a directory", "loop": "too many", "device": "a device",
 		"dangling": "no such file", "huge": "1 MiB",
 	} {
-		errs := c.Broken[name]
+		errs := c.Broken[name].Errors
 		if len(errs) != 1 || !strings.Contains(errs[0].Message, want) {
 			t.Errorf("%s: %v, want %q", name, errs, want)
 		}
 	}
 	if len(c.Broken) != 6 || len(c.VMs) != 1 || c.VMs[0].Name != "good" {
 		t.Errorf("%d are broken; %d VMs", len(c.Broken), len(c.VMs))
+	}
+}
+
+// What is wrong is said in little, however much is wrong: the text goes into a unit file and an argument.
+func TestErrorsAreBounded(t *testing.T) {
+	keys := make([]string, 5000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%d = %d", i, i)
+	}
+	for name, text := range map[string]string{
+		"many errors in one line": "id = 3\nroot_overlay = {" + strings.Join(keys, ", ") + "}\n",
+		"many lines":              strings.Join(keys, "\n"),
+		"a long line":             "memroy = \"" + strings.Repeat("x", 500_000) + "\"\n",
+		"a long value":            "hypervisor = \"" + strings.Repeat("é", 300_000) + "\"\n",
+		"a long key":              strings.Repeat("k", 500_000) + " = 1\n",
+	} {
+		c := load(t, map[string]string{"demo.toml": text})
+		size := 0
+		for _, e := range c.Broken["demo"].Errors {
+			size += len(e.Error())
+		}
+		if size == 0 || size > 1<<20 {
+			t.Errorf("%s: %d bytes", name, size)
+		}
+	}
+}
+
+func TestBrokenVMsKeepTheirIDs(t *testing.T) {
+	c := load(t, map[string]string{
+		"a.toml": "id = 3\nmemroy = 5\n", "b.toml": "id = 3\n", "c.toml": "", "d.toml": "", "e.toml": "id = 4\n",
+	})
+	for name, want := range map[string]string{
+		"b": "id 3 is also that of a", "c": "write id = 6", "d": "write id = 7",
+	} {
+		if errs := c.Broken[name].Errors; len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
+			t.Errorf("%s: %v, want %q", name, errs, want)
+		}
+	}
+	if len(c.VMs) != 1 || c.VMs[0].Name != "e" {
+		t.Errorf("%d VMs", len(c.VMs))
+	}
+}
+
+func TestFolders(t *testing.T) {
+	folder := t.TempDir()
+	good, file := filepath.Join(folder, "good"), filepath.Join(folder, "file")
+	if err := os.Mkdir(good, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(good, "a.toml"), file} {
+		if err := os.WriteFile(path, []byte("id = 3\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := Load([]string{good, filepath.Join(folder, "missing")}); len(c.VMs) != 1 || len(c.Errors()) != 0 {
+		t.Errorf("a missing folder: %v", c.Errors())
+	}
+	c := Load([]string{good, file})
+	if errs := c.Errors(); len(errs) != 1 || !strings.Contains(errs[0].Message, "cannot be listed") || c.Broken["a"].Errors == nil {
+		t.Errorf("a file for a folder: %v", errs)
 	}
 }
 

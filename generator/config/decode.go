@@ -157,7 +157,10 @@ func quotedList(words []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// size decodes a number of bytes: "512M", "1G"; K, M, G and T are powers of 1024.
+// maxSize is more than any machine has, and can be counted in bytes and in sectors by every VMM.
+const maxSize = 1 << 50
+
+// size decodes a number of bytes: "512M", "1G"; K, M, G and T are powers of 1024. VMMs count in MiB.
 func (d *decoder) size(to *int64, low int64) func(*Node) {
 	return func(n *Node) {
 		if n.kind != unstable.String {
@@ -168,6 +171,10 @@ func (d *decoder) size(to *int64, low int64) func(*Node) {
 		switch {
 		case !ok:
 			d.errorf(n.value, `a size is a whole number followed by K, M, G or T, such as "512M"`, "%q is not a size", n.text)
+		case v%(1<<20) != 0:
+			d.errorf(n.value, "", "%q is not a whole number of mebibytes", n.text)
+		case v > maxSize:
+			d.errorf(n.value, "", "%q is too large: at most %dT", n.text, int64(maxSize>>40))
 		case v < low:
 			d.errorf(n.value, "", "%q is too small: at least %dM", n.text, low>>20)
 		default:
@@ -208,6 +215,9 @@ func (d *decoder) timeSpan(to *TimeSpan) func(*Node) {
 }
 
 func absolute(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Sprintf("%q has a control character in it", s)
+	}
 	if !filepath.IsAbs(s) {
 		return fmt.Sprintf("%q is not an absolute path", s)
 	}

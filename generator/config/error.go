@@ -54,9 +54,9 @@ type Error struct {
 // Error returns FILE:LINE:COLUMN: message, and below it the line, a caret under the place, and the hint.
 func (e Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", e.Position, e.Message)
-	if line := e.sourceLine(); line != "" {
-		fmt.Fprintf(&b, "\n    %s\n    %s", line, e.caret())
+	fmt.Fprintf(&b, "%s: %s", e.Position, shorten(e.Message))
+	if line, caret := e.excerpt(); line != "" {
+		fmt.Fprintf(&b, "\n    %s\n    %s", line, caret)
 	}
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "\n    hint: %s", e.Hint)
@@ -64,14 +64,39 @@ func (e Error) Error() string {
 	return b.String()
 }
 
-// sourceLine returns the line of e with tabs as single spaces, so that the caret stands right,
-// and without bytes that a terminal would act on.
-func (e Error) sourceLine() string {
-	line := e.File.data[bytes.LastIndexByte(e.File.data[:e.span.offset], '\n')+1:]
-	if end := bytes.IndexByte(line, '\n'); end >= 0 {
-		line = line[:end]
+const (
+	// excerptBefore and excerptWidth bound what is shown of a line, in characters: a line may be as long as a file.
+	excerptBefore = 60
+	excerptWidth  = 120
+	// maxMessage bounds a message, which may quote a value, in bytes.
+	maxMessage = 500
+)
+
+// shorten cuts a message that quotes too much.
+func shorten(message string) string {
+	if len(message) <= maxMessage {
+		return message
 	}
-	return strings.Map(printable, strings.TrimRight(string(line), " \t\r"))
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
+}
+
+// excerpt returns the line of e, or the part of it around the place, and a caret that stands under the place. Tabs are
+// single spaces, and bytes that a terminal would act on are question marks.
+func (e Error) excerpt() (line, caret string) {
+	data := e.File.data
+	start := bytes.LastIndexByte(data[:e.span.offset], '\n') + 1
+	before := []rune(string(data[start:e.span.offset]))
+	if len(before) > excerptBefore {
+		before = append([]rune("…"), before[len(before)-excerptBefore:]...)
+	}
+	rest, _, _ := bytes.Cut(data[e.span.offset:], []byte("\n"))
+	marked := utf8.RuneCount(rest[:min(e.span.length, len(rest))])
+	after := []rune(string(rest))
+	if room := excerptWidth - len(before); len(after) > room {
+		after, marked = append(after[:room:room], '…'), min(marked, room)
+	}
+	line = strings.Map(printable, strings.TrimRight(string(before)+string(after), " \t\r"))
+	return line, strings.Repeat(" ", len(before)) + "^" + strings.Repeat("~", max(1, marked)-1)
 }
 
 func printable(r rune) rune {
@@ -84,14 +109,17 @@ func printable(r rune) rune {
 	return r
 }
 
-func (e Error) caret() string {
-	_, column := e.LineColumn()
-	width := 1
-	if end := e.span.offset + e.span.length; end <= len(e.File.data) {
-		marked, _, _ := bytes.Cut(e.File.data[e.span.offset:end], []byte("\n"))
-		width = max(1, utf8.RuneCount(marked))
+// maxErrors is how many errors of one VM are kept: a file of 1 MiB can hold a hundred thousand, and the generator
+// must be quick with any file.
+const maxErrors = 1000
+
+// capped returns the first errors of errs, which are ordered, and one more that says how many are left out.
+func capped(errs []Error) []Error {
+	if len(errs) <= maxErrors {
+		return errs
 	}
-	return strings.Repeat(" ", column-1) + "^" + strings.Repeat("~", width-1)
+	more := Error{errs[maxErrors].Position, fmt.Sprintf("and %d more errors from here on", len(errs)-maxErrors), ""}
+	return append(errs[:maxErrors:maxErrors], more)
 }
 
 // ordered returns errs by file, line and column, each once: one of [defaults] is met by every VM.

@@ -19,23 +19,38 @@ var DefaultPath = []string{"/etc/vmsilo", "/usr/lib/vmsilo"}
 type Config struct {
 	// VMs are those whose files hold no error, by name.
 	VMs []VM
-	// Broken holds, for every other VM, what is wrong with it.
-	Broken map[string][]Error
+	// Broken holds every other VM by its name.
+	Broken map[string]Broken
 	// files are the errors of files that belong to no VM.
 	files []Error
 }
 
-// Refuse takes a VM out, with what is wrong with it.
-func (c *Config) Refuse(name string, errs ...Error) {
-	c.VMs = slices.DeleteFunc(c.VMs, func(vm VM) bool { return vm.Name == name })
-	c.Broken[name] = append(c.Broken[name], errs...)
+// Broken is a VM that cannot be built.
+type Broken struct {
+	// VM is what could be read of it.
+	VM VM
+	// Errors say why it cannot be built.
+	Errors []Error
+}
+
+// refuse takes a VM out, with what is wrong with it.
+func (c *Config) refuse(vm VM, errs []Error) {
+	c.VMs = slices.DeleteFunc(c.VMs, func(other VM) bool { return other.Name == vm.Name })
+	c.Broken[vm.Name] = Broken{vm, capped(ordered(append(c.Broken[vm.Name].Errors, errs...)))}
+}
+
+// Refuse takes the VM named name out, with what is wrong with it.
+func (c *Config) Refuse(name string, errs []Error) {
+	if i := slices.IndexFunc(c.VMs, func(vm VM) bool { return vm.Name == name }); i >= 0 {
+		c.refuse(c.VMs[i], errs)
+	}
 }
 
 // Errors returns every error of every file once, ordered by file and place.
 func (c *Config) Errors() []Error {
 	all := slices.Clone(c.files)
-	for _, errs := range c.Broken {
-		all = append(all, errs...)
+	for _, broken := range c.Broken {
+		all = append(all, broken.Errors...)
 	}
 	return ordered(all)
 }
@@ -43,11 +58,13 @@ func (c *Config) Errors() []Error {
 // Load reads the configuration in the folders of path, the highest precedence first.
 // A folder that is not there is empty. Load never fails: what is wrong is in the result.
 func Load(path []string) *Config {
-	c := &Config{Broken: map[string][]Error{}}
-	files := find(path)
+	c := &Config{Broken: map[string]Broken{}}
+	files, errs := find(path)
 	host, defaults, hostErrs := loadHost(files[hostFile])
 	delete(files, hostFile)
-	c.files = hostErrs
+	// What could not be read, be it a folder or a default, may be what restricts.
+	hostErrs = append(errs, hostErrs...)
+	c.files = capped(ordered(hostErrs))
 	for _, base := range slices.Sorted(maps.Keys(files)) {
 		name := strings.TrimSuffix(base, ".toml")
 		tree, errs := loadTree(files[base])
@@ -55,33 +72,29 @@ func Load(path []string) *Config {
 			continue // masked
 		}
 		if problem := checkName(name); problem != "" {
-			at := Position{&File{Path: files[base]}, span{}}
-			c.files = append(c.files, Error{at, problem, nameRule})
+			c.files = append(c.files, fileError(files[base], problem, nameRule))
 			continue
 		}
-		var vm VM
+		vm := VM{Name: name, Path: files[base]}
 		if errs == nil {
 			vm, errs = decodeVM(name, merge(defaults, tree), host)
 		}
-		// A default that could not be read may be one that restricts.
-		if errs = append(errs, hostErrs...); errs != nil {
-			c.Broken[name] = ordered(errs)
-			continue
-		}
 		c.VMs = append(c.VMs, vm)
+		if errs = append(errs, c.files[:min(len(hostErrs), len(c.files))]...); errs != nil {
+			c.refuse(vm, errs)
+		}
 	}
 	c.checkIDs()
 	return c
 }
 
-// find returns the configuration files by their base names.
-func find(path []string) map[string]string {
-	files := map[string]string{}
+// find returns the configuration files by their base names, and errors for folders that cannot be listed.
+func find(path []string) (files map[string]string, errs []Error) {
+	files = map[string]string{}
 	for _, folder := range path {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			// What cannot be listed is reported where every VM meets it.
-			files[hostFile] = folder
+			errs = append(errs, fileError(folder, "this folder cannot be listed: "+errors.Unwrap(err).Error(), ""))
 		}
 		for _, e := range entries {
 			base := e.Name()
@@ -91,14 +104,19 @@ func find(path []string) map[string]string {
 			files[base] = filepath.Join(folder, base)
 		}
 	}
-	return files
+	return files, errs
+}
+
+// fileError is an error about a file or folder as a whole.
+func fileError(path, message, hint string) Error {
+	return Error{Position{&File{Path: path}, span{}}, message, hint}
 }
 
 // loadTree returns the tree of a file, or its errors, or neither when the file is masked.
 func loadTree(path string) (*Node, []Error) {
 	file, err := readFile(path)
 	if err != nil {
-		return nil, []Error{{Position{&File{Path: path}, span{}}, err.Error(), ""}}
+		return nil, []Error{fileError(path, err.Error(), "")}
 	}
 	if file == nil {
 		return nil, nil

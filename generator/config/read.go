@@ -3,9 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,22 +25,42 @@ func readFile(path string) (*File, error) {
 		return nil, fmt.Errorf("this is %s, and must be a regular file", kindOf(info.Mode()))
 	}
 	// The name may be another file by now, so that the opened one is looked at again.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, errors.Unwrap(err)
+		return nil, err
 	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, errors.New("this changed while it was read")
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("this is %d bytes long, and a configuration file is 1 MiB at most", info.Size())
+	if st.Size > maxFile {
+		return nil, fmt.Errorf("this is %d bytes long, and a configuration file is 1 MiB at most", st.Size)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile))
+	data, err := readAll(fd)
 	if err != nil {
 		return nil, err
 	}
 	return &File{Path: path, data: data}, nil
+}
+
+// readAll reads up to the largest size. Files of /proc, which have none, may have nothing to read for now: that is an
+// error, and not waited for as package os would.
+func readAll(fd int) ([]byte, error) {
+	var data []byte
+	chunk := make([]byte, 8192)
+	for len(data) <= maxFile {
+		switch n, err := unix.Read(fd, chunk); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return data, nil
+		default:
+			data = append(data, chunk[:n]...)
+		}
+	}
+	return nil, errors.New("this is longer than 1 MiB, which a configuration file is at most")
 }
 
 func kindOf(mode os.FileMode) string {

@@ -19,7 +19,7 @@ var (
 	vmName        = regexp.MustCompile(`^[a-z][a-z0-9-]{0,47}$`)
 	reservedNames = []string{"vmsilo", "images", "home-template"}
 	interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`)
-	userName      = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,30}|[0-9]{1,10})$`)
+	userName      = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,30}|[1-9][0-9]{0,9})$`)
 )
 
 const (
@@ -48,7 +48,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"description", d.text(&vm.Description, nil)},
 		{"color", nil},
 		{"autostart", d.bool(&vm.Autostart)},
-		{"hypervisor", d.oneOf(&vm.Hypervisor, "crosvm", "qemu")},
+		{"hypervisor", d.hypervisor(&vm.Hypervisor)},
 		{"memory", d.size(&vm.Memory, 64<<20)},
 		{"cpus", d.integer(&vm.CPUs, 1, 255)},
 		{"image", d.text(&image.image, checkImage)},
@@ -152,6 +152,17 @@ func decodeVM(name string, tree *Node, host Host) (VM, []Error) {
 	return vm, d.errs
 }
 
+// hypervisor decodes the name of a VMM.
+func (d *decoder) hypervisor(to *string) func(*Node) {
+	return func(n *Node) {
+		if n.text == "cloud-hypervisor" && n.kind == unstable.String {
+			d.errorf(n.value, `use "crosvm" or "qemu" for now`, "%q is not supported yet", n.text)
+			return
+		}
+		d.oneOf(to, "crosvm", "qemu")(n)
+	}
+}
+
 // sharedHome decodes true, false or a path.
 func (d *decoder) sharedHome(vm *VM) func(*Node) {
 	return func(n *Node) {
@@ -207,6 +218,9 @@ func checkKernelParam(s string) string {
 }
 
 func checkUser(s string) string {
+	if s == "root" || s == "0" {
+		return "root cannot own a VM's shares: what the guest writes would be root's"
+	}
 	if !userName.MatchString(s) {
 		return fmt.Sprintf("%q is neither a user's name nor a uid", s)
 	}
@@ -228,8 +242,12 @@ func checkMAC(s string) string {
 }
 
 func checkCIDR(s string) string {
-	if _, err := netip.ParsePrefix(s); err != nil {
+	prefix, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
 		return fmt.Sprintf("%q is not an address with a prefix length, such as \"10.0.0.1/24\"", s)
+	case prefix.Bits() == 0:
+		return fmt.Sprintf("%q is all addresses there are", s)
 	}
 	return ""
 }

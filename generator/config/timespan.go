@@ -24,6 +24,8 @@ func parseTimeSpan(s string) (TimeSpan, bool) {
 	if s == "infinity" {
 		return TimeSpan{Text: s, Infinite: true}, true
 	}
+	// A century is as good as no limit, and the sum of a few fits into 64 bits of nanoseconds.
+	limit := 100 * timeUnits["y"]
 	rest, total := strings.TrimSpace(s), time.Duration(0)
 	for rest != "" {
 		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
@@ -37,10 +39,12 @@ func parseTimeSpan(s string) (TimeSpan, bool) {
 			end = len(rest)
 		}
 		unit, known := timeUnits[rest[:end]]
-		if !known || count > int64(100*timeUnits["y"]/unit) {
+		if !known || count > int64(limit/unit) {
 			return TimeSpan{}, false
 		}
-		total += time.Duration(count) * unit
+		if total += time.Duration(count) * unit; total > limit {
+			return TimeSpan{}, false
+		}
 		rest = strings.TrimLeft(rest[end:], " ")
 	}
 	return TimeSpan{Text: s, Duration: total}, total > 0

@@ -45,6 +45,14 @@ func quote(word string) string {
 	return b.String()
 }
 
+// quoteBind returns a path for BindPaths=, in which a colon is a separator as a blank is, and a backslash takes the
+// meaning of these two and of itself alone: config_parse_bind_paths() of systemd. Quotes stand in the other kind.
+func quoteBind(path string) string {
+	return strings.NewReplacer(
+		" ", `\ `, ":", `\:`, `\`, `\\`, `"`, `'"'`, "'", `"'"`, "%", "%%",
+	).Replace(path)
+}
+
 // line returns text for a setting that takes the rest of its line, such as Description=.
 // A newline would begin another setting, and a backslash at the end would take the next line in.
 func line(text string) string {

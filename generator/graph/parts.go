@@ -48,11 +48,17 @@ func vmService(m *machine.Machine, parts []part) File {
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.set("Service", "TimeoutStartSec", m.StartTimeout.Text)
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
-	if !m.StopTimeout.Infinite {
-		d.set("Service", "Environment", "STOP_TIMEOUT="+m.StopTimeout.Duration.String())
-	}
+	d.set("Service", "Environment", "STOP_TIMEOUT="+stopTimeout(m))
 	d.exec("Service", "ExecStart", vmm.ByName[m.Hypervisor].Command(m))
 	return d.file()
+}
+
+// stopTimeout returns the VM's time to stop as vmsilo-stop takes it.
+func stopTimeout(m *machine.Machine) string {
+	if m.StopTimeout.Infinite {
+		return "infinity"
+	}
+	return m.StopTimeout.Duration.String()
 }
 
 // inSlice begins the drop-in of a unit of m.
@@ -122,6 +128,7 @@ func sharePart(m *machine.Machine) part {
 	socket := inSlice(m, "vmsilo-share@"+instance+".socket")
 	belongs(m, socket)
 	socket.set("Socket", "SocketUser", m.User())
+	socket.set("Socket", "Environment", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
 	socket.exec("Socket", "ExecStartPre",
 		[]string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, m.SharedHome})
 	service := inSlice(m, "vmsilo-share@"+instance+".service")
@@ -129,7 +136,7 @@ func sharePart(m *machine.Machine) part {
 	service.set("Unit", "Before", vmUnit(m.Name))
 	service.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
 	service.set("Service", "User", m.VM.User)
-	service.set("Service", "ReadWritePaths", quote(m.SharedHome))
+	service.set("Service", "BindPaths", quoteBind(m.SharedHome))
 	service.exec("Service", "ExecStart", []string{paths.Helper("vmsilo-share"), paths.Virtiofsd, m.SharedHome})
 	return part{socket.unit, []*dropin{socket, service}}
 }

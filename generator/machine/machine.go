@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// baseUID is the uid and gid of the VM with id 0: a range below the dynamic users of systemd
-	// (61184 to 65519) and above it is free on every distribution: https://systemd.io/UIDS-GIDS/
+	// baseUID is what is added to a VM's id for its uid and gid. Above the dynamic users of systemd, which end at
+	// 65519, and below what it gives to containers, no distribution hands out uids: https://systemd.io/UIDS-GIDS/
 	baseUID = 70000
 	// firstIndex is the index of a VM's first interface.
 	firstIndex = 22

@@ -137,7 +137,7 @@ func TestIsolation(t *testing.T) {
 	for _, bad := range []string{"", "id = ", "id = 4\nmemory = 5", "id = 4\nid = 5", "\xff", "\ufeffid = 4", "id = 4\n[network.interfaces.\"a/b\"]"} {
 		write("bad.toml", bad)
 		c := config.Load([]string{folder})
-		if c.Broken["bad"] == nil {
+		if c.Broken["bad"].Errors == nil {
 			t.Errorf("%q is accepted", bad)
 		}
 		if after := goodFiles(); len(before) == 0 || !slices.EqualFunc(before, after, sameFile) {

@@ -58,10 +58,10 @@ func generate(path []string) ([]graph.File, []config.Error) {
 		machines[i] = machine.New(vm)
 	}
 	sound := machines[:0:0]
-	clashes := machine.Clashes(machines)
+	problems := machine.Check(machines)
 	for _, m := range machines {
-		if errs := clashes[m.Name]; errs != nil {
-			c.Refuse(m.Name, errs...)
+		if errs := problems[m.Name]; errs != nil {
+			c.Refuse(m.Name, errs)
 			continue
 		}
 		sound = append(sound, m)

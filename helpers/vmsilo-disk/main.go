@@ -62,7 +62,7 @@ func create(file string, size int64) error {
 
 func remove(file string) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing the disk of an earlier run: %w", err)
+		return fmt.Errorf("removing disk %q: %w", file, err)
 	}
 	return nil
 }

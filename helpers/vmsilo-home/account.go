@@ -1,23 +1,28 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"vmsilo/internal/command"
 )
+
+// getentUnknown is getent's status for a key that is not found.
+const getentUnknown = 2
 
 // account is a user's numbers.
 type account struct{ uid, gid int }
 
 // lookUp finds a user by name or uid with getent(1), which asks all that nsswitch.conf(5) names.
-// A uid that nobody has stands for itself, with the group of the same number.
 func lookUp(user string) (account, error) {
 	out, err := exec.Command("getent", "passwd", "--", user).Output()
-	if err != nil {
-		if uid, err := strconv.Atoi(user); err == nil && uid > 0 {
-			return account{uid, uid}, nil
-		}
+	var status *exec.ExitError
+	if errors.As(err, &status) && status.ExitCode() == getentUnknown {
+		return account{}, command.Errorf(`set "user" in /etc/vmsilo/vmsilo.toml or in the VM's file`, "no user has the name or uid %q", user)
+	} else if err != nil {
 		return account{}, fmt.Errorf("looking up user %q: %w", user, err)
 	}
 	fields := strings.Split(strings.TrimSpace(string(out)), ":")

@@ -75,9 +75,31 @@ func TestAddAndRemove(t *testing.T) {
 	if err != nil || len(addresses) != 1 || addresses[0].IPNet.String() != "10.9.0.1/24" {
 		t.Errorf("addresses %v, %v", addresses, err)
 	}
+	mustHaveSettings(t, map[string]string{"accept_ra": "0", "disable_ipv6": "1"})
 	mustRun(t, "remove", record)
 	mustBeGone(t, record)
 	mustRun(t, "remove", record)
+}
+
+// A guest must not be able to give the host an address or a route.
+func TestIPv6(t *testing.T) {
+	record := inNamespace(t)
+	mustRun(t, addArgs(record, "--host-address=fd00::1/64")...)
+	mustHaveSettings(t, map[string]string{"accept_ra": "0", "autoconf": "0", "disable_ipv6": "0"})
+	addresses, err := netlink.AddrList(mustTAP(t), unix.AF_INET6)
+	if err != nil || len(addresses) != 1 || addresses[0].IPNet.String() != "fd00::1/64" {
+		t.Errorf("addresses %v, %v", addresses, err)
+	}
+}
+
+func mustHaveSettings(t *testing.T, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		got, err := os.ReadFile(filepath.Join("/proc/sys/net/ipv6/conf/demo-22", name))
+		if err != nil || strings.TrimSpace(string(got)) != value {
+			t.Errorf("%s is %q, want %s (%v)", name, got, value, err)
+		}
+	}
 }
 
 // A crash leaves the TAP, its record, or both.

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -38,6 +41,9 @@ func (t tap) add(record string) error {
 	for _, f := range link.Fds {
 		f.Close()
 	}
+	if err := t.quietIPv6(); err != nil {
+		return fmt.Errorf("keeping IPv6 off it: %w", err)
+	}
 	if t.hostAddress != "" {
 		address, err := netlink.ParseAddr(t.hostAddress)
 		if err != nil {
@@ -49,6 +55,23 @@ func (t tap) add(record string) error {
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("raising it: %w", err)
+	}
+	return nil
+}
+
+// quietIPv6 keeps the kernel from making addresses and routes of its own on the TAP, which it would do on the word
+// of the guest. Without an IPv6 address of the host's there is no IPv6 at all: ip-sysctl.rst of the kernel.
+func (t tap) quietIPv6() error {
+	settings := map[string]string{"accept_ra": "0", "autoconf": "0", "addr_gen_mode": "1"}
+	if !strings.Contains(t.hostAddress, ":") {
+		settings["disable_ipv6"] = "1"
+	}
+	for name, value := range settings {
+		path := filepath.Join("/proc/sys/net/ipv6/conf", t.Name, name)
+		// A kernel without IPv6 has no such file.
+		if err := os.WriteFile(path, []byte(value), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

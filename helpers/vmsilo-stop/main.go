@@ -13,7 +13,7 @@
 // Options:
 //
 //	--pid      the VMM's process
-//	--timeout  how long the whole may take; 60s when not given
+//	--timeout  how long the whole may take, a duration of Go or infinity; 60s when not given
 package main
 
 import (
@@ -31,10 +31,19 @@ import (
 
 func main() { command.Main(run) }
 
+// forever is longer than any VM runs, and short enough to be counted in milliseconds of an int32.
+const forever = 24 * 24 * time.Hour
+
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-stop", flag.ContinueOnError)
 	pidText := flags.String("pid", "", "the VMM's process")
-	timeout := flags.Duration("timeout", time.Minute, "how long the whole may take")
+	timeout := time.Minute
+	flags.Func("timeout", "how long the whole may take, or infinity", func(text string) (err error) {
+		if timeout = forever; text != "infinity" {
+			timeout, err = time.ParseDuration(text)
+		}
+		return err
+	})
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -55,7 +64,7 @@ func run(args []string) error {
 		return fmt.Errorf("opening process %d: %w", pid, err)
 	}
 	defer unix.Close(process)
-	return stop(process, flags.Arg(0), *timeout)
+	return stop(process, flags.Arg(0), timeout)
 }
 
 func stop(process int, folder string, timeout time.Duration) error {

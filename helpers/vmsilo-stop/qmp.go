@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -37,15 +38,28 @@ func qmpExecute(path, command string) error {
 		if err := json.NewEncoder(conn).Encode(map[string]string{"execute": c}); err != nil {
 			return err
 		}
-		var answer struct {
-			Error *struct{ Desc string }
-		}
-		if err := answers.Decode(&answer); err != nil {
-			return fmt.Errorf("reading QEMU's answer to %s: %w", c, err)
-		}
-		if answer.Error != nil {
-			return fmt.Errorf("QEMU refuses %s: %s", c, answer.Error.Desc)
+		if err := qmpAnswer(answers); err != nil {
+			return fmt.Errorf("asking QEMU for %s: %w", c, err)
 		}
 	}
 	return nil
+}
+
+// qmpAnswer reads until the answer to a command; events, some of which the guest causes, come between.
+func qmpAnswer(answers *json.Decoder) error {
+	for {
+		var answer struct {
+			Return *json.RawMessage
+			Error  *struct{ Desc string }
+		}
+		if err := answers.Decode(&answer); err != nil {
+			return err
+		}
+		if answer.Error != nil {
+			return errors.New(answer.Error.Desc)
+		}
+		if answer.Return != nil {
+			return nil
+		}
+	}
 }

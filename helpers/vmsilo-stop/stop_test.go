@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +51,7 @@ func vmm(t *testing.T, folder, socket, network string, word string) (pid string,
 					_ = cmd.Process.Kill()
 					<-ended
 				}
-				_, _ = conn.Write([]byte("{\"return\": {}}\n"))
+				_, _ = conn.Write([]byte("{\"event\": \"RTC_CHANGE\", \"data\": {}}\n{\"return\": {}}\n"))
 			}
 			conn.Close()
 		}
@@ -89,6 +91,32 @@ func TestStopGivesUp(t *testing.T) {
 	err := run([]string{"--pid=" + pid, "--timeout=400ms", dir})
 	if err == nil || time.Since(start) > 20*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(start))
+	}
+}
+
+// An event may come before the answer, and is none.
+func TestQMPAnswer(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"event": "RTC_CHANGE"} {"return": {}}`:               "",
+		`{"event": "RTC_CHANGE"} {"error": {"desc": "no"}}`:    "no",
+		`{"return": {"error": "is a key of the answer here"}}`: "",
+		`{"event": "RTC_CHANGE"}`:                              "EOF",
+	} {
+		err := qmpAnswer(json.NewDecoder(strings.NewReader(text)))
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestInfinity(t *testing.T) {
+	dir := t.TempDir()
+	pid, _ := vmm(t, dir, "qmp.sock", "unix", "system_powerdown")
+	if err := run([]string{"--pid=" + pid, "--timeout=infinity", dir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"--pid=1", "--timeout=soon", dir}); err == nil {
+		t.Error("soon is taken for a time")
 	}
 }
 

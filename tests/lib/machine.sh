@@ -57,8 +57,9 @@ host_boot() {
   # A PID namespace around it that ends when unshare does, and unshare when this script does: even after SIGKILL
   # nothing runs on. (PID 1 inside outlives a killed systemd-nspawn otherwise.)
   # The last two options make DeviceAllow= of the units inside work: it is a BPF program.
+  # With the network shared, /proc/sys/net would be read-only inside, as it is on no real machine.
   # shellcheck disable=SC2016
-  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setsid bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup/host" \
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network setsid bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup/host" \
     setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount-proc systemd-nspawn --quiet --keep-unit --register=no --directory="$machine/root" \
     --machine="${machine##*/}" --hostname=vmsilo-host --boot --console=pipe --link-journal=no --timezone=off \
     --resolv-conf=off --bind="$machine/tun":/dev/net/tun --capability=all --system-call-filter=bpf "$@" \
@@ -99,11 +100,13 @@ children() {
   cat "/proc/$1/task/$1/children" 2>/dev/null || true
 }
 
-# host_await_boot waits until all jobs of the boot are done, and leaves the machine's state in $state.
+# host_await_boot waits until the machine is up, and leaves its state in $state. VMs may still be starting.
 host_await_boot() {
-  state=$(timeout 30 nsenter --target "$leader" --all systemctl is-system-running --wait) || true
+  timeout 30 nsenter --target "$leader" --all systemctl start multi-user.target || true
+  state=$(nsenter --target "$leader" --all systemctl is-system-running) || true
   case $state in
   running) ;;
+  starting) [[ $(nsenter --target "$leader" --all systemctl is-active multi-user.target) == active ]] ;;
   degraded)
     step "failed: $(nsenter --target "$leader" --all systemctl list-units --failed --plain --no-legend | cut -d ' ' -f 1 | xargs)"
     ;;

@@ -25,7 +25,9 @@ upper() {
     echo "$type $(cat "/sys/block/${source#/dev/}/serial")"'
 }
 
-echo "starting a and b"
+echo "a starts at boot, and b by hand"
+check "the boot is over" same active "$(systemctl is-active multi-user.target)"
+check "a does not hold it up" same activating "$(systemctl is-active vmsilo@a)"
 check "both start" systemctl start vmsilo@a vmsilo@b
 
 for vm in a b; do
@@ -34,7 +36,7 @@ for vm in a b; do
   check "$vm: its upper layer" same "ext4 vmsilo-overlay" "$(upper $vm)"
   check "$vm: /home/user is a share" same "home virtiofs" \
     "$(guest $vm 'findmnt --noheadings --output SOURCE,FSTYPE /home/user' | xargs)"
-  guest $vm "runuser -u user -- sh -c 'echo from $vm >/home/user/of-the-user'; echo root >/home/user/of-root"
+  guest $vm "runuser -u user -- sh -c 'echo from $vm >/home/user/of-the-user'; echo root >/home/user/of-root; touch /root/x"
   check "$vm: what the user writes" same "from $vm" "$(cat /shared/$vm/of-the-user)"
 done
 check "a: interfaces and MACs" same "eth0 $(mac a eth0) wan-0.x 52:54:00:12:34:56" "$(interfaces a)"
@@ -47,6 +49,17 @@ check "b: the guest sees its own user" same "user user" "$(guest b 'stat --forma
 check "a: the host's address" holds "$(ip -brief address show a-22)" 10.199.1.1/24
 
 check "a: processes run as the VM's user" same vmsilo-a "$(ps --format=user:32= "$(systemctl show --property=MainPID --value vmsilo@a)")"
+# sees COMMAND… runs it where the virtiofsd of a is: among its mounts, as its user.
+sees() {
+  local pid
+  pid=$(systemctl show --property=MainPID --value vmsilo-share@a:home)
+  nsenter --target "$pid" --mount setpriv --reuid=1000 --regid=1000 --clear-groups "$@"
+}
+check "a: virtiofsd sees its folder" same "from a" "$(sees cat /shared/a/of-the-user)"
+check "a: and no other" same a "$(sees ls /shared)"
+check "a: nor its user's home and session" fails sees ls /home/alice /run/user
+check "a: nor may it write elsewhere" fails sees touch /shared/x /tmp/../home/x
+
 check "a TAP is its VM's user's alone" same 70003 "$(cat /sys/class/net/a-22/owner)"
 check "the units of a VM are in its slice" holds "$(systemctl show --property=ControlGroup vmsilo-vsock@a.service)" /vmsilo.slice/vmsilo-a.slice/
 

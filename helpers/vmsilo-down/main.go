@@ -1,0 +1,95 @@
+// Vmsilo-down stops what is loaded of a VM when it has ended.
+//
+// Synopsis:
+//
+//	vmsilo-down VM
+//
+// Description:
+//
+// It asks systemd for the units of the VM's parts by their names, so that it finds those, too, whose configuration is
+// gone by now, stops them, and waits until they have ended.
+//
+// A start of the VM that somebody asks for meanwhile keeps the parts: what it needs is not stopped. But a part whose
+// own start is still under way because the VM's has failed with another part is stopped all the same.
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+
+	"vmsilo/internal/command"
+)
+
+func main() { command.Main(run) }
+
+func run(args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return fmt.Errorf("want one VM, got %q", args)
+	}
+	ctx := context.Background()
+	conn, err := dbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to systemd: %w", err)
+	}
+	defer conn.Close()
+	if err := down(ctx, conn, args[0]); err != nil {
+		return fmt.Errorf("stopping what is left of VM %q: %w", args[0], err)
+	}
+	return nil
+}
+
+// parts are the names of the units of a VM's parts, which %s stands for.
+var parts = []string{
+	"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
+	"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
+	"vmsilo-vsock@%s.service", "vmsilo-netdev@%s:*.service",
+	"vmsilo-disk@%s.service", "vmsilo-user@%s.service",
+}
+
+func down(ctx context.Context, conn *dbus.Conn, vm string) error {
+	patterns := make([]string, len(parts))
+	for i, p := range parts {
+		patterns[i] = fmt.Sprintf(p, vm)
+	}
+	units, err := conn.ListUnitsByPatternsContext(ctx, nil, patterns)
+	if err != nil {
+		return err
+	}
+	ended := make(chan string, len(units))
+	stopping := 0
+	for _, u := range units {
+		if (u.ActiveState == "inactive" || u.ActiveState == "failed") && u.JobId == 0 {
+			continue
+		}
+		accepted, err := stop(ctx, conn, vm, u.Name, ended)
+		if err != nil {
+			return err
+		}
+		if accepted {
+			stopping++
+		}
+	}
+	for range stopping {
+		<-ended
+	}
+	return nil
+}
+
+// stop asks for a unit's stop, and reports whether it will come and say so on ended.
+func stop(ctx context.Context, conn *dbus.Conn, vm, unit string, ended chan<- string) (bool, error) {
+	// In mode fail, systemd refuses what would undo a start that is queued.
+	if _, err := conn.StopUnitContext(ctx, unit, "fail", ended); err == nil {
+		return true, nil
+	}
+	queued, err := conn.ListUnitsByNamesContext(ctx, []string{"vmsilo@" + vm + ".service"})
+	if err != nil {
+		return false, err
+	}
+	if len(queued) == 1 && queued[0].JobId != 0 {
+		return false, nil
+	}
+	_, err = conn.StopUnitContext(ctx, unit, "replace", ended)
+	return err == nil, err
+}
