@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,6 +164,36 @@ func TestFolders(t *testing.T) {
 	c := Load([]string{good, file})
 	if errs := c.Errors(); len(errs) != 1 || !strings.Contains(errs[0].Message, "cannot be listed") || c.Broken["a"].Errors == nil {
 		t.Errorf("a file for a folder: %v", errs)
+	}
+}
+
+// A key is a line of the schema, of the reference and, once it has an effect, of a golden case.
+func TestEveryKeyIsDocumentedAndTried(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases strings.Builder
+	files, _ := filepath.Glob("../vmsilo-generator/testdata/*/etc/*.toml")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases.Write(text)
+	}
+	var d decoder
+	fields := d.vmFields(&VM{}, &imageKeys{})
+	fields = append(fields, d.interfaceFields(&Interface{})...)
+	fields = append(fields, d.overlayFields(&Overlay{})...)
+	fields = append(fields, d.hostFields(&Host{}, nil)...)
+	for _, f := range fields {
+		if !regexp.MustCompile("`[^`]*\\b" + f.name + "\\b[^`]*`").Match(reference) {
+			t.Errorf("docs/configuration.md does not name %q", f.name)
+		}
+		if f.decode != nil && !regexp.MustCompile(`(?m)(^|[\[.{ ])`+f.name+`\b`).MatchString(cases.String()) {
+			t.Errorf("no golden case has %q", f.name)
+		}
 	}
 }
 

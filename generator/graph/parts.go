@@ -84,7 +84,7 @@ func userPart(m *machine.Machine) part {
 	d := inSlice(m, "vmsilo-user@"+m.Name+".service")
 	vm := vmm.ByName[m.Hypervisor]
 	words := []string{
-		paths.Helper("vmsilo-user"), "add", "--vm=" + m.Name, "--uid=" + strconv.Itoa(m.UID),
+		paths.Helper("vmsilo-user"), "add", "--vm=" + m.Name, "--uid=" + strconv.Itoa(m.UID), "--folder=" + m.Runtime("vsock"),
 		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--file=root=" + m.Root,
 		"--program=" + vm.Package + "=" + vm.Program,
 		"--program=vhost-device-vsock=vhost-device-vsock",

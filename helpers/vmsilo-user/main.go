@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-user add --vm=NAME --uid=UID [--file=WHAT=PATH]… [--program=PACKAGE=PROGRAM]…
+//	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--program=PACKAGE=PROGRAM]…
 //	vmsilo-user remove --vm=NAME
 //
 // Description:
@@ -18,6 +18,7 @@
 //
 //	--vm       the VM
 //	--uid      the user's uid and gid
+//	--folder   a folder to make, which only the user can enter; its parent must be root's alone
 //	--file     a file, and what it is to the VM
 //	--program  a program, by its path or to be found in PATH, and the package that brings it
 package main
@@ -60,6 +61,7 @@ func run(folder string, args []string) error {
 	flags := flag.NewFlagSet("vmsilo-user", flag.ContinueOnError)
 	vm := flags.String("vm", "", "the VM")
 	uid := flags.Int("uid", 0, "the user's uid and gid")
+	folderPath := flags.String("folder", "", "a folder to make for the user")
 	var needed needs
 	needed.register(flags)
 	if err := flags.Parse(args[1:]); err != nil {
@@ -77,6 +79,22 @@ func run(folder string, args []string) error {
 	}
 	if err := add(folder, name, *uid); err != nil {
 		return fmt.Errorf("adding user %q: %w", name, err)
+	}
+	if *folderPath != "" {
+		return makeFolder(*folderPath, *uid)
+	}
+	return nil
+}
+
+// makeFolder makes a folder that uid alone can enter, or takes what an earlier run left. Nobody but root writes to the
+// folder around it, so that it is this one that is given away.
+func makeFolder(path string, uid int) error {
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.Lchown(path, uid, uid)); err != nil {
+		return fmt.Errorf("making a folder for uid %d: %w", uid, err)
 	}
 	return nil
 }

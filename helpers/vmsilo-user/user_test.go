@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -61,6 +62,21 @@ func TestRemoveByRecord(t *testing.T) {
 	mustRun(t, folder, "remove", "--vm=demo")
 	if left := names(t, folder); left != nil {
 		t.Errorf("left: %q", left)
+	}
+}
+
+func TestFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIP: giving a folder away needs root")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vsock")
+	for range 2 {
+		mustRun(t, filepath.Join(dir, "userdb"), "add", "--vm=demo", "--uid=70003", "--folder="+path)
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode() != os.ModeDir|0o700 || info.Sys().(*syscall.Stat_t).Uid != 70003 {
+			t.Errorf("%v, %v", info, err)
+		}
 	}
 }
 
