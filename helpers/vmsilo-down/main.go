@@ -15,9 +15,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
 
 	"vmsilo/internal/command"
 )
@@ -59,14 +61,13 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	}
 	ended := make(chan string, len(units))
 	stopping := 0
+	var errs []error
 	for _, u := range units {
 		if (u.ActiveState == "inactive" || u.ActiveState == "failed") && u.JobId == 0 {
 			continue
 		}
 		accepted, err := stop(ctx, conn, vm, u.Name, ended)
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		if accepted {
 			stopping++
 		}
@@ -74,14 +75,15 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	for range stopping {
 		<-ended
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // stop asks for a unit's stop, and reports whether it will come and say so on ended.
 func stop(ctx context.Context, conn *dbus.Conn, vm, unit string, ended chan<- string) (bool, error) {
 	// In mode fail, systemd refuses what would undo a start that is queued.
-	if _, err := conn.StopUnitContext(ctx, unit, "fail", ended); err == nil {
-		return true, nil
+	_, err := conn.StopUnitContext(ctx, unit, "fail", ended)
+	if err == nil || isGone(err) {
+		return err == nil, nil
 	}
 	queued, err := conn.ListUnitsByNamesContext(ctx, []string{"vmsilo@" + vm + ".service"})
 	if err != nil {
@@ -91,5 +93,14 @@ func stop(ctx context.Context, conn *dbus.Conn, vm, unit string, ended chan<- st
 		return false, nil
 	}
 	_, err = conn.StopUnitContext(ctx, unit, "replace", ended)
+	if isGone(err) {
+		return false, nil
+	}
 	return err == nil, err
+}
+
+// isGone reports whether err says that there is no such unit any more: it has ended by itself since it was listed.
+func isGone(err error) bool {
+	var answer godbus.Error
+	return errors.As(err, &answer) && answer.Name == "org.freedesktop.systemd1.NoSuchUnit"
 }
