@@ -46,25 +46,36 @@ fails() {
 
 # guest VM COMMAND runs a line of shell as root in the guest, on its console; output and status are the command's.
 guest() {
-  local vm=$1 mark=m$RANDOM$RANDOM line status='' begun=''
-  [[ -S /run/vmsilo/$vm/vmm/console.sock ]] || sleep 1
-  coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock" 2>/dev/null; }
-  console_greet "$mark"
+  local vm=$1 try status=''
+  for try in {1..4}; do
+    [[ -S /run/vmsilo/$vm/vmm/console.sock ]] || sleep 1
+    coproc CONSOLE { socat - "UNIX-CONNECT:/run/vmsilo/$vm/vmm/console.sock" 2>/dev/null; }
+    console_ask "m$RANDOM$RANDOM-$try" "$2"
+    kill "$CONSOLE_PID" 2>/dev/null
+    wait "$CONSOLE_PID" 2>/dev/null
+    [[ -z $status ]] || return "$status"
+  done
+  echo "no answer on the console of $vm"
+  return 125
+}
+
+# console_ask MARK COMMAND runs the command in the shell behind $CONSOLE and leaves its status in $status. A shell that
+# has only just started may lose what is typed: without a begin, the command has not run and may be asked for again.
+console_ask() {
+  local mark=$1 line begun=''
+  console_greet "$mark" || return 0
   # The command goes over in a form in which the terminal changes nothing; its echo is no line of its own.
   printf 'echo %s-begin; base64 -d <<<%s | bash 2>&1; echo %s-end:$?\n' \
     "$mark" "$(base64 --wrap=0 <<<"$2")" "$mark" >&"${CONSOLE[1]}"
-  while read -r -t 30 line <&"${CONSOLE[0]}"; do
+  while read -r -t $((begun ? 60 : 10)) line <&"${CONSOLE[0]}"; do
     line=${line//$'\r'/}
     case $line in
     "$mark-begin") begun=1 ;;
-    "$mark-end:"*) status=${line#*-end:} && break ;;
+    "$mark-end:"*) status=${line#*-end:} && return ;;
     *) [[ -z $begun ]] || printf '%s\n' "$line" ;;
     esac
   done
-  kill "$CONSOLE_PID" 2>/dev/null
-  wait "$CONSOLE_PID" 2>/dev/null
-  [[ -n $status ]] || { echo "no answer on the console of $vm" && return 125; }
-  return "$status"
+  [[ -z $begun ]] || status=124
 }
 
 # console_greet MARK waits until the shell answers: it comes a moment after the guest is ready, and does not see
@@ -77,6 +88,7 @@ console_greet() {
       [[ ${line//$'\r'/} != "$1-hello-"* ]] || return 0
     done
   done
+  return 1
 }
 
 # leftovers [VM…] prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.
