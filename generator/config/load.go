@@ -85,6 +85,7 @@ func Load(path []string) *Config {
 		}
 	}
 	c.checkIDs()
+	c.checkDependencies()
 	return c
 }
 

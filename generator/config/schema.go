@@ -70,7 +70,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"disks", nil},
 		{"pci_devices", nil},
 		{"balloon", nil},
-		{"depends_on", nil},
+		{"depends_on", d.texts(&vm.DependsOn, checkName)},
 		{"user", d.text(&vm.User, checkUser)},
 		{"start_timeout", d.timeSpan(&vm.StartTimeout)},
 		{"stop_timeout", d.timeSpan(&vm.StopTimeout)},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"strings"
@@ -38,6 +39,9 @@ func parse(file *File) (*Node, []Error) {
 			i += size
 		}
 		return nil, []Error{{Position{file, span{at, 1}}, "this is not UTF-8", "save the file as UTF-8"}}
+	}
+	if bytes.HasPrefix(file.data, []byte("\ufeff")) {
+		return nil, []Error{{Position{file, span{0, 3}}, "this begins with a byte order mark", "save the file as UTF-8 without one"}}
 	}
 	// The tree below takes what it is given; the decoder refuses what TOML refuses, such as a key given twice.
 	if err := toml.Unmarshal(file.data, &map[string]any{}); err != nil {

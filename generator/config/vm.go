@@ -29,6 +29,8 @@ type VM struct {
 	SharedHome string
 	// Interfaces are in byte order of their names.
 	Interfaces []Interface
+	// DependsOn names VMs that start before this one and stop after it. Each is configured, and none depends on this one.
+	DependsOn []string
 	// User owns the shares: a name or a decimal uid.
 	User                      string
 	StartTimeout, StopTimeout TimeSpan
@@ -62,6 +64,11 @@ type TimeSpan struct {
 	// Duration is its length; Infinite says that it never ends.
 	Duration time.Duration
 	Infinite bool
+}
+
+// dependency returns where the nth name of depends_on is written.
+func (vm *VM) dependency(n int) Position {
+	return vm.root.table["depends_on"].items[n].value
 }
 
 // At returns where the value under the given keys is written, or where the nearest table around it is.

@@ -36,6 +36,9 @@ func vmService(m *machine.Machine, parts []part) File {
 	for i, p := range parts {
 		units[i] = p.unit
 	}
+	for _, name := range m.DependsOn {
+		units = append(units, vmUnit(name))
+	}
 	d := newDropin(vmUnit(m.Name))
 	if m.Description != "" {
 		d.set("Unit", "Description", line("VM "+m.Name+": "+m.Description))

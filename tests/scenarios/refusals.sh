@@ -58,6 +58,14 @@ for program in /usr/bin/qemu-system-x86_64 /usr/libexec/virtiofsd /usr/bin/vhost
   [[ ! -e $program.away ]] || mv "$program.away" "$program"
 done
 
+# A VM whose dependency does not start; its own parts may be on their way by then.
+printf 'id = 30\nhypervisor = "qemu"\nimage = "/srv/image"\ndepends_on = ["noimage"]\n' | write client
+systemctl daemon-reload
+if [[ -e /usr/libexec/virtiofsd ]]; then
+  refused client 'Dependency failed for vmsilo@client.service'
+fi
+check "the dependency says why" holds "$(why vmsilo@noimage)" '"/var/lib/vmsilo/images/default/vmlinuz" is not there'
+
 # Homes that cannot be made.
 printf 'id = 20\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = "/nowhere/x"\n' | write noparent
 printf 'id = 21\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = "/srv/link"\n' | write linked
