@@ -25,9 +25,6 @@ type Position struct {
 	span span
 }
 
-// IsZero reports whether p points at nothing, as for a value that was not given.
-func (p Position) IsZero() bool { return p.File == nil }
-
 // LineColumn returns the line and the column of p, both counted from 1; a column counts characters.
 func (p Position) LineColumn() (line, column int) {
 	before := p.File.data[:p.span.offset]

@@ -21,6 +21,7 @@ import (
 
 	"vmsilo/guest/internal/atomicfile"
 	"vmsilo/guest/internal/cmdline"
+	"vmsilo/internal/command"
 )
 
 const (
@@ -29,10 +30,7 @@ const (
 )
 
 func main() {
-	if err := run(cmdline.Load, kernel{}, rulesDir); err != nil {
-		fmt.Fprintln(os.Stderr, "vmsilo-ifname-rules: error:", err)
-		os.Exit(1)
-	}
+	command.Main(func([]string) error { return run(cmdline.Load, kernel{}, rulesDir) })
 }
 
 // run does all that it can, also after an error.

@@ -12,20 +12,18 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"time"
 
 	"vmsilo/guest/internal/cmdline"
+	"vmsilo/internal/command"
 )
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := run(ctx, cmdline.Load, awaitInterfaces, sendReady); err != nil {
-		fmt.Fprintln(os.Stderr, "vmsilo-ready: error:", err)
-		os.Exit(1)
-	}
+	command.Main(func([]string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return run(ctx, cmdline.Load, awaitInterfaces, sendReady)
+	})
 }
 
 // patience bounds the whole command. The host has a time of its own, start_timeout; this one leaves a line in the

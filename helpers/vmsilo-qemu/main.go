@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +52,10 @@ func run(args []string) error {
 			return fmt.Errorf("waiting for a device: %w", err)
 		}
 	}
-	err = syscall.Exec(program, slices.Insert(slices.Clone(args), 1, accelerator()...), os.Environ())
+	accelerator := accelerator()
+	// The journal's time of this line is that of QEMU's start, which systemd does not see.
+	fmt.Printf("starting %s: %s\n", args[0], strings.Join(accelerator, " "))
+	err = syscall.Exec(program, slices.Insert(slices.Clone(args), 1, accelerator...), os.Environ())
 	return fmt.Errorf("starting %q: %w", program, err)
 }
 
