@@ -114,8 +114,8 @@ func TestErrorsAreBounded(t *testing.T) {
 		keys[i] = fmt.Sprintf("k%d = %d", i, i)
 	}
 	for name, text := range map[string]string{
-		"many errors in one line": "id = 3\nroot_overlay = {" + strings.Join(keys, ", ") + "}\n",
-		"many lines":              strings.Join(keys, "\n"),
+		"many errors in one line": "id = 3\nroot_overlay = {" + strings.Join(keys[:4000], ", ") + "}\n",
+		"many errors":             strings.Join(keys[:4000], "\n"),
 		"a long line":             "memroy = \"" + strings.Repeat("x", 500_000) + "\"\n",
 		"a long value":            "hypervisor = \"" + strings.Repeat("é", 300_000) + "\"\n",
 		"a long key":              strings.Repeat("k", 500_000) + " = 1\n",
@@ -127,6 +127,26 @@ func TestErrorsAreBounded(t *testing.T) {
 		}
 		if size == 0 || size > 1<<20 {
 			t.Errorf("%s: %d bytes", name, size)
+		}
+	}
+}
+
+func TestTooManyKeys(t *testing.T) {
+	var lines, inline strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&lines, "k%d=1\n", i)
+		fmt.Fprintf(&inline, "k%d=1,", i)
+	}
+	for text, want := range map[string]string{
+		lines.String():                             "demo.toml:4097:1: ",
+		"id = 3\nx = {" + inline.String() + "}":    "demo.toml:2:1: ",
+		"x = [{" + inline.String() + "}]":          "demo.toml:1:1: ",
+		strings.Repeat("a.", 400_000) + "b = 1":    "demo.toml:1:1: ",
+		"[" + strings.Repeat("a.", 400_000) + "b]": "demo.toml:1:2: ",
+	} {
+		errs := load(t, map[string]string{"demo.toml": text}).Errors()
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), want+"this file has more than 4096 keys") {
+			t.Errorf("%v, want %s", errs, want)
 		}
 	}
 }
@@ -167,34 +187,48 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// A key is a line of the schema, of the reference and, once it has an effect, of a golden case.
+// A key is a line of the schema, of the reference, of a sample and of a golden case.
 func TestEveryKeyIsDocumentedAndTried(t *testing.T) {
-	reference, err := os.ReadFile("../../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
+	reference := readAllOf(t, "../../docs/vmsilo.toml.5.md")
+	samples := readAllOf(t, "../../conf.d/*.toml")
+	cases := readAllOf(t, "../vmsilo-generator/testdata/*/etc/*.toml")
+	var d decoder
+	for _, fields := range [][]field{
+		d.vmFields(&VM{}, &imageKeys{}), d.interfaceFields(&Interface{}), d.overlayFields(&Overlay{}), d.soundFields(&Sound{}),
+		d.shareFields(&SharedDirectory{}), d.diskFields(&Disk{}), d.hostFields(&Host{}, nil), d.subnetFields(&Host{}),
+	} {
+		for _, f := range fields {
+			// A line that begins with the names that it explains.
+			if !regexp.MustCompile(`(?m)^\*\*(\w+\*\*, \*\*)*` + f.name + `\*\*.*\n: `).MatchString(reference) {
+				t.Errorf("the reference does not explain %q", f.name)
+			}
+			used := regexp.MustCompile(`(?m)(^|[\[.{, #])` + f.name + `\b`)
+			if !used.MatchString(samples) {
+				t.Errorf("no sample has %q", f.name)
+			}
+			if !used.MatchString(cases) {
+				t.Errorf("no golden case has %q", f.name)
+			}
+		}
 	}
-	var cases strings.Builder
-	files, _ := filepath.Glob("../vmsilo-generator/testdata/*/etc/*.toml")
+}
+
+// readAllOf returns what the files that match a pattern hold.
+func readAllOf(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no file: %v", pattern, err)
+	}
+	var all strings.Builder
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cases.Write(text)
+		all.Write(text)
 	}
-	var d decoder
-	fields := d.vmFields(&VM{}, &imageKeys{})
-	fields = append(fields, d.interfaceFields(&Interface{})...)
-	fields = append(fields, d.overlayFields(&Overlay{})...)
-	fields = append(fields, d.hostFields(&Host{}, nil)...)
-	for _, f := range fields {
-		if !regexp.MustCompile("`[^`]*\\b" + f.name + "\\b[^`]*`").Match(reference) {
-			t.Errorf("docs/configuration.md does not name %q", f.name)
-		}
-		if f.decode != nil && !regexp.MustCompile(`(?m)(^|[\[.{ ])`+f.name+`\b`).MatchString(cases.String()) {
-			t.Errorf("no golden case has %q", f.name)
-		}
-	}
+	return all.String()
 }
 
 // FuzzLoad looks for text that makes the parser panic, or that is accepted with values outside their ranges.

@@ -12,10 +12,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// field is one key of a table.
+// field is one key of a table, and how its value is decoded and stored.
 type field struct {
-	name string
-	// decode stores the value; nil stands for a key that this version does not support yet.
+	name   string
 	decode func(*Node)
 }
 
@@ -26,22 +25,51 @@ func (d *decoder) errorf(at Position, hint, format string, args ...any) {
 	d.errs = append(d.errs, Error{at, fmt.Sprintf(format, args...), hint})
 }
 
-// table decodes each key of n by its field.
-func (d *decoder) table(n *Node, fields []field) {
-	if n.kind != unstable.Table {
-		d.wrongType(n, "a table")
-		return
+// table decodes each key of a table by its field.
+func (d *decoder) table(fields ...field) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.Table {
+			d.wrongType(n, "a table")
+			return
+		}
+		for _, key := range slices.Sorted(maps.Keys(n.table)) {
+			if i := slices.IndexFunc(fields, func(f field) bool { return f.name == key }); i >= 0 {
+				fields[i].decode(n.table[key])
+			} else {
+				d.unknownKey(n.table[key].key, key, fields)
+			}
+		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(n.table)) {
-		value := n.table[key]
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == key })
-		switch {
-		case i < 0:
-			d.unknownKey(value.key, key, fields)
-		case fields[i].decode == nil:
-			d.errorf(value.key, "leave it out for now", "%q is not supported yet", key)
-		default:
-			fields[i].decode(value)
+}
+
+// tables decodes a table whose keys are names and whose values are tables, in byte order of the names.
+func (d *decoder) tables(decode func(name string, n *Node)) func(*Node) {
+	return func(n *Node) {
+		if n.kind != unstable.Table {
+			d.wrongType(n, "a table")
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(n.table)) {
+			decode(name, n.table[name])
+		}
+	}
+}
+
+// required finds keys that a table lacks.
+func (d *decoder) required(n *Node, keys ...string) {
+	for _, key := range keys {
+		if n.kind == unstable.Table && n.table[key] == nil {
+			d.errorf(n.key, "", "%q is missing here", key)
+		}
+	}
+}
+
+// notYet decodes a value of which this version makes no use: what is wrong with it is said, and else that.
+func (d *decoder) notYet(decode func(*Node)) func(*Node) {
+	return func(n *Node) {
+		before := len(d.errs)
+		if decode(n); len(d.errs) == before {
+			d.errorf(n.key, "leave it out for now", "%q is not supported yet", n.key.text())
 		}
 	}
 }
@@ -50,10 +78,6 @@ func (d *decoder) unknownKey(at Position, key string, fields []field) {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
-		if strings.EqualFold(key, f.name) {
-			d.errorf(at, fmt.Sprintf("keys are exact: write %q", f.name), "unknown key %q", key)
-			return
-		}
 	}
 	d.errorf(at, didYouMean(key, names), "unknown key %q", key)
 }
@@ -121,28 +145,50 @@ func checkText(s string, check func(string) string) string {
 	return check(s)
 }
 
+// texts decodes an array of strings; it stores all of them or, when one is wrong, none.
 func (d *decoder) texts(to *[]string, check func(string) string) func(*Node) {
 	return func(n *Node) {
 		if n.kind != unstable.Array {
 			d.wrongType(n, "an array of strings")
 			return
 		}
-		*to = make([]string, len(n.items))
+		before := len(d.errs)
+		all := make([]string, len(n.items))
 		for i, item := range n.items {
-			d.text(&(*to)[i], check)(item)
+			d.text(&all[i], check)(item)
+		}
+		if len(d.errs) == before {
+			*to = all
 		}
 	}
 }
 
-func (d *decoder) oneOf(to *string, supported ...string) func(*Node) {
+// textOrTexts decodes an array of strings, which may be one string where it has one alone.
+func (d *decoder) textOrTexts(to *[]string, check func(string) string) func(*Node) {
+	return func(n *Node) {
+		if n.kind == unstable.String {
+			n = &Node{kind: unstable.Array, key: n.key, value: n.value, items: []*Node{n}}
+		}
+		d.texts(to, check)(n)
+	}
+}
+
+// item returns the nth value of what textOrTexts has decoded.
+func (n *Node) item(at int) *Node {
+	if n.kind == unstable.String {
+		return n
+	}
+	return n.items[at]
+}
+
+func (d *decoder) oneOf(to *string, words ...string) func(*Node) {
 	return func(n *Node) {
 		if n.kind != unstable.String {
 			d.wrongType(n, "a string")
 			return
 		}
-		if !slices.Contains(supported, n.text) {
-			hint := didYouMean(n.text, supported)
-			d.errorf(n.value, hint, "%q is none of %s", n.text, quotedList(supported))
+		if !slices.Contains(words, n.text) {
+			d.errorf(n.value, didYouMean(n.text, words), "%q is none of %s", n.text, quotedList(words))
 			return
 		}
 		*to = n.text

@@ -7,44 +7,83 @@ import (
 	"strings"
 )
 
-// checkDependencies finds VMs that depend on one that is not configured, or on themselves through others. A VM that
-// depends on a broken one is not broken: its start fails with the other's, and says so.
+// needs returns the VMs that vm needs, and where each is written.
+func (vm *VM) needs() (names []string, at func(n int) Position) {
+	names = slices.Clone(vm.DependsOn)
+	var links []string
+	for _, i := range vm.Interfaces {
+		if i.NetVM != "" {
+			names, links = append(names, i.NetVM), append(links, i.Name)
+		}
+	}
+	return names, func(n int) Position {
+		if n < len(vm.DependsOn) {
+			return vm.dependency(n)
+		}
+		return vm.At("network", "interfaces", links[n-len(vm.DependsOn)], "netvm")
+	}
+}
+
+// checkDependencies finds VMs that need one that is not configured, or themselves through others. A VM that needs a
+// broken one is not broken: its start fails with the other's, and says so.
 func (c *Config) checkDependencies() {
 	known := map[string][]string{}
-	for _, vm := range c.VMs {
-		known[vm.Name] = vm.DependsOn
+	for vm := range c.all() {
+		known[vm.Name], _ = vm.needs()
 	}
-	for name, broken := range c.Broken {
-		known[name] = broken.VM.DependsOn
-	}
-	for _, vm := range slices.Clone(c.VMs) {
+	circular := circles(known)
+	for _, vm := range slices.Collect(c.all()) {
 		var errs []Error
-		for n, name := range vm.DependsOn {
-			if e, wrong := checkDependency(vm, n, name, known); wrong {
-				errs = append(errs, e)
+		names, at := vm.needs()
+		for n, name := range names {
+			if _, ok := known[name]; !ok {
+				hint := didYouMean(name, slices.Sorted(maps.Keys(known)))
+				errs = append(errs, Error{at(n), fmt.Sprintf("there is no VM %q to depend on", name), hint})
+			} else if way := wayTo(vm.Name, name, circular); way != nil {
+				way = append([]string{vm.Name}, way...)
+				message := fmt.Sprintf("VM %q would depend on itself: %s", vm.Name, strings.Join(way, " -> "))
+				errs = append(errs, Error{at(n), message, "take one of them out"})
 			}
 		}
 		if errs != nil {
-			c.refuse(vm, errs)
+			c.Refuse(vm.Name, errs)
 		}
 	}
 }
 
-// checkDependency checks the nth dependency of a VM; known holds every VM's dependencies.
-func checkDependency(vm VM, n int, name string, known map[string][]string) (e Error, wrong bool) {
-	if _, ok := known[name]; !ok {
-		hint := didYouMean(name, slices.Sorted(maps.Keys(known)))
-		return Error{vm.dependency(n), fmt.Sprintf("there is no VM %q to depend on", name), hint}, true
+// circles returns what is left of the dependencies when VMs that need none are taken out again and again: the circles,
+// and the ways to them.
+func circles(known map[string][]string) map[string][]string {
+	users, open := map[string][]string{}, map[string]int{}
+	var free []string
+	for name, needs := range known {
+		for _, need := range needs {
+			if _, ok := known[need]; ok {
+				users[need] = append(users[need], name)
+				open[name]++
+			}
+		}
+		if open[name] == 0 {
+			free = append(free, name)
+		}
 	}
-	if way := wayTo(vm.Name, name, known); way != nil {
-		message := fmt.Sprintf("VM %q would depend on itself: %s", vm.Name, strings.Join(append([]string{vm.Name}, way...), " -> "))
-		return Error{vm.dependency(n), message, "take one of them out"}, true
+	left := maps.Clone(known)
+	for ; len(free) > 0; free = free[1:] {
+		delete(left, free[0])
+		for _, user := range users[free[0]] {
+			if open[user]--; open[user] == 0 {
+				free = append(free, user)
+			}
+		}
 	}
-	return Error{}, false
+	return left
 }
 
 // wayTo returns the VMs from one to another along the dependencies, both included, or nil where there is no way.
 func wayTo(target, from string, known map[string][]string) []string {
+	if _, ok := known[from]; !ok {
+		return nil
+	}
 	before := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		if queue[0] == target {

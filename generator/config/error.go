@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,6 +32,11 @@ func (p Position) LineColumn() (line, column int) {
 	line = bytes.Count(before, []byte("\n")) + 1
 	start := bytes.LastIndexByte(before, '\n') + 1
 	return line, utf8.RuneCount(before[start:]) + 1
+}
+
+// text returns what is written at p.
+func (p Position) text() string {
+	return string(p.File.data[p.span.offset : p.span.offset+p.span.length])
 }
 
 // String returns FILE:LINE:COLUMN.
@@ -78,7 +84,7 @@ func shorten(message string) string {
 }
 
 // excerpt returns the line of e, or the part of it around the place, and a caret that stands under the place. Tabs are
-// single spaces, and bytes that a terminal would act on are question marks.
+// single spaces, and what a terminal would act on or not show is a question mark.
 func (e Error) excerpt() (line, caret string) {
 	data := e.File.data
 	start := bytes.LastIndexByte(data[:e.span.offset], '\n') + 1
@@ -100,7 +106,7 @@ func printable(r rune) rune {
 	switch {
 	case r == '\t':
 		return ' '
-	case r < ' ' || r == utf8.RuneError || 0x7f <= r && r < 0xa0:
+	case !unicode.IsPrint(r):
 		return '?'
 	}
 	return r

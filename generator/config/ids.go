@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -11,11 +10,8 @@ import (
 // otherwise keeps its id: it may be running.
 func (c *Config) checkIDs() {
 	byID := map[int][]string{}
-	for _, vm := range c.VMs {
+	for vm := range c.all() {
 		byID[vm.ID] = append(byID[vm.ID], vm.Name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
-		byID[c.Broken[name].VM.ID] = append(byID[c.Broken[name].VM.ID], name)
 	}
 	next := 3
 	free := func() int {
@@ -25,21 +21,23 @@ func (c *Config) checkIDs() {
 		next++
 		return next - 1
 	}
-	for _, vm := range slices.Clone(c.VMs) {
+	for _, vm := range slices.Collect(c.all()) {
 		if e, wrong := checkID(vm, byID[vm.ID], free); wrong {
-			c.refuse(vm, []Error{e})
+			c.Refuse(vm.Name, []Error{e})
 		}
 	}
 }
 
 // checkID checks one VM, of whose id all bearers are given; free returns another id that nobody has each time.
 func checkID(vm VM, bearers []string, free func() int) (e Error, wrong bool) {
-	if vm.ID == 0 {
+	switch {
+	case vm.origin == nil, vm.ID == 0 && vm.origin.root().table["id"] != nil: // said already
+		return Error{}, false
+	case vm.ID == 0:
 		id := free()
 		hint := fmt.Sprintf("the next free one is %d: write id = %d as the first line", id, id)
-		return Error{Position{vm.root.key.File, span{}}, `"id" is missing`, hint}, true
-	}
-	if len(bearers) == 1 {
+		return Error{Position{vm.origin.file, span{}}, `"id" is missing`, hint}, true
+	case len(bearers) == 1:
 		return Error{}, false
 	}
 	others := slices.DeleteFunc(slices.Clone(bearers), func(name string) bool { return name == vm.Name })

@@ -2,11 +2,14 @@ package config
 
 import (
 	"errors"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // hostFile is the name of the file that is about the host and no VM.
@@ -33,17 +36,15 @@ type Broken struct {
 	Errors []Error
 }
 
-// refuse takes a VM out, with what is wrong with it.
-func (c *Config) refuse(vm VM, errs []Error) {
-	c.VMs = slices.DeleteFunc(c.VMs, func(other VM) bool { return other.Name == vm.Name })
-	c.Broken[vm.Name] = Broken{vm, capped(ordered(append(c.Broken[vm.Name].Errors, errs...)))}
-}
-
-// Refuse takes the VM named name out, with what is wrong with it.
+// Refuse takes the VM named name out, with what is wrong with it; one that is out already has that, too.
 func (c *Config) Refuse(name string, errs []Error) {
+	broken := c.Broken[name]
 	if i := slices.IndexFunc(c.VMs, func(vm VM) bool { return vm.Name == name }); i >= 0 {
-		c.refuse(c.VMs[i], errs)
+		broken.VM = c.VMs[i]
+		c.VMs = slices.Delete(c.VMs, i, i+1)
 	}
+	broken.Errors = capped(ordered(append(broken.Errors, errs...)))
+	c.Broken[name] = broken
 }
 
 // Errors returns every error of every file once, ordered by file and place.
@@ -55,6 +56,22 @@ func (c *Config) Errors() []Error {
 	return ordered(all)
 }
 
+// all returns every VM that could be read in part at least.
+func (c *Config) all() iter.Seq[VM] {
+	return func(yield func(VM) bool) {
+		for _, vm := range c.VMs {
+			if !yield(vm) {
+				return
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
+			if !yield(c.Broken[name].VM) {
+				return
+			}
+		}
+	}
+}
+
 // Load reads the configuration in the folders of path, the highest precedence first.
 // A folder that is not there is empty. Load never fails: what is wrong is in the result.
 func Load(path []string) *Config {
@@ -63,35 +80,80 @@ func Load(path []string) *Config {
 	host, defaults, hostErrs := loadHost(files[hostFile])
 	delete(files, hostFile)
 	// What could not be read, be it a folder or a default, may be what restricts.
-	hostErrs = append(errs, hostErrs...)
-	c.files = capped(ordered(hostErrs))
-	for _, base := range slices.Sorted(maps.Keys(files)) {
-		name := strings.TrimSuffix(base, ".toml")
-		tree, errs := loadTree(files[base])
-		if tree == nil && errs == nil {
-			continue // masked
-		}
-		if problem := checkName(name); problem != "" {
-			c.files = append(c.files, fileError(files[base], problem, nameRule))
-			continue
-		}
-		vm := VM{Name: name, Path: files[base]}
-		if errs == nil {
-			vm, errs = decodeVM(name, merge(defaults, tree), host)
-		}
-		c.VMs = append(c.VMs, vm)
-		if errs = append(errs, c.files[:min(len(hostErrs), len(c.files))]...); errs != nil {
-			c.refuse(vm, errs)
+	hostErrs = capped(ordered(append(errs, hostErrs...)))
+	c.files = slices.Clone(hostErrs)
+	for _, l := range loadVMs(files, defaults, host) {
+		switch {
+		case l.masked:
+		case l.notVM != nil:
+			c.files = append(c.files, *l.notVM)
+		default:
+			c.VMs = append(c.VMs, l.vm)
+			if errs := append(l.errs, hostErrs...); errs != nil {
+				c.Refuse(l.vm.Name, errs)
+			}
 		}
 	}
 	c.checkIDs()
 	c.checkDependencies()
+	c.checkDisks()
 	return c
 }
 
+// loaded is what a file turned out to be: masked, no VM, or a VM with its errors.
+type loaded struct {
+	masked bool
+	notVM  *Error
+	vm     VM
+	errs   []Error
+}
+
+// loadVMs reads files, by their base names, and returns what they are in the order of these.
+func loadVMs(files map[string]source, defaults *Node, host Host) []loaded {
+	names := slices.Sorted(maps.Keys(files))
+	all := make([]loaded, len(names))
+	var group sync.WaitGroup
+	// Half of the time goes to the kernel, one file after the other, unless the processors share the files.
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for i := worker; i < len(names); i += workers {
+				all[i] = loadVM(names[i], files[names[i]], defaults, host)
+			}
+		}()
+	}
+	group.Wait()
+	return all
+}
+
+func loadVM(base string, file source, defaults *Node, host Host) loaded {
+	name := strings.TrimSuffix(base, ".toml")
+	tree, errs := loadTree(file)
+	if tree == nil && errs == nil {
+		return loaded{masked: true}
+	}
+	if problem := checkName(name); problem != "" {
+		e := fileError(file.path, problem, nameRule)
+		return loaded{notVM: &e}
+	}
+	if errs != nil {
+		return loaded{vm: VM{Name: name, Path: file.path}, errs: errs}
+	}
+	vm, errs := decodeVM(name, tree, defaults, host)
+	return loaded{vm: vm, errs: errs}
+}
+
+// source is a file to be read; regular tells that the folder's list has it as a regular file.
+type source struct {
+	path    string
+	regular bool
+}
+
 // find returns the configuration files by their base names, and errors for folders that cannot be listed.
-func find(path []string) (files map[string]string, errs []Error) {
-	files = map[string]string{}
+func find(path []string) (files map[string]source, errs []Error) {
+	files = map[string]source{}
 	for _, folder := range path {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -102,7 +164,7 @@ func find(path []string) (files map[string]string, errs []Error) {
 			if _, overridden := files[base]; overridden || strings.HasPrefix(base, ".") || !strings.HasSuffix(base, ".toml") {
 				continue
 			}
-			files[base] = filepath.Join(folder, base)
+			files[base] = source{filepath.Join(folder, base), e.Type().IsRegular()}
 		}
 	}
 	return files, errs
@@ -114,10 +176,10 @@ func fileError(path, message, hint string) Error {
 }
 
 // loadTree returns the tree of a file, or its errors, or neither when the file is masked.
-func loadTree(path string) (*Node, []Error) {
-	file, err := readFile(path)
+func loadTree(from source) (*Node, []Error) {
+	file, err := readFile(from)
 	if err != nil {
-		return nil, []Error{fileError(path, err.Error(), "")}
+		return nil, []Error{fileError(from.path, err.Error(), "")}
 	}
 	if file == nil {
 		return nil, nil
@@ -125,18 +187,18 @@ func loadTree(path string) (*Node, []Error) {
 	return parse(file)
 }
 
-func loadHost(path string) (Host, *Node, []Error) {
-	host := Host{User: "1000"}
-	if path == "" {
+func loadHost(from source) (Host, *Node, []Error) {
+	host := Host{User: "1000", Subnet: "10.200.0.0/13"}
+	if from.path == "" {
 		return host, nil, nil
 	}
-	tree, errs := loadTree(path)
+	tree, errs := loadTree(from)
 	if tree == nil {
 		return host, nil, errs
 	}
 	var d decoder
 	var defaults *Node
-	d.table(tree, d.hostFields(&host, &defaults))
+	d.table(d.hostFields(&host, &defaults)...)(tree)
 	if defaults != nil {
 		d.checkDefaults(defaults)
 	}
@@ -151,5 +213,5 @@ func (d *decoder) checkDefaults(defaults *Node) {
 			delete(defaults.table, key)
 		}
 	}
-	d.table(defaults, d.vmFields(&VM{}, &imageKeys{}))
+	d.table(d.vmFields(&VM{}, &imageKeys{})...)(defaults)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,19 +14,21 @@ const maxFile = 1 << 20
 
 // readFile reads a regular file without ever waiting: a FIFO or a device in its place is an error.
 // It returns a nil file and no error for a link to /dev/null, which masks.
-func readFile(path string) (*File, error) {
-	if target, err := os.Readlink(path); err == nil && target == "/dev/null" {
-		return nil, nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, errors.Unwrap(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("this is %s, and must be a regular file", kindOf(info.Mode()))
+func readFile(from source) (*File, error) {
+	if !from.regular {
+		if target, err := os.Readlink(from.path); err == nil && target == "/dev/null" {
+			return nil, nil
+		}
+		info, err := os.Stat(from.path)
+		if err != nil {
+			return nil, errors.Unwrap(err)
+		}
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("this is %s, and must be a regular file", kindOf(info.Mode()))
+		}
 	}
 	// The name may be another file by now, so that the opened one is looked at again.
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(from.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -37,27 +40,27 @@ func readFile(path string) (*File, error) {
 	if st.Size > maxFile {
 		return nil, fmt.Errorf("this is %d bytes long, and a configuration file is 1 MiB at most", st.Size)
 	}
-	data, err := readAll(fd)
+	data, err := readAll(fd, st.Size)
 	if err != nil {
 		return nil, err
 	}
-	return &File{Path: path, data: data}, nil
+	return &File{Path: from.path, data: data}, nil
 }
 
-// readAll reads up to the largest size. Files of /proc, which have none, may have nothing to read for now: that is an
-// error, and not waited for as package os would.
-func readAll(fd int) ([]byte, error) {
-	var data []byte
-	chunk := make([]byte, 8192)
+// readAll reads up to the largest size; size is what the file should have. Files of /proc, which have none, may have
+// nothing to read for now: that is an error, and not waited for as package os would.
+func readAll(fd int, size int64) ([]byte, error) {
+	data := make([]byte, 0, size+1)
 	for len(data) <= maxFile {
-		switch n, err := unix.Read(fd, chunk); {
+		data = slices.Grow(data, 1)
+		switch n, err := unix.Read(fd, data[len(data):cap(data)]); {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return nil, err
 		case n == 0:
 			return data, nil
 		default:
-			data = append(data, chunk[:n]...)
+			data = data[:len(data)+n]
 		}
 	}
 	return nil, errors.New("this is longer than 1 MiB, which a configuration file is at most")

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // didYouMean returns a hint naming the candidate nearest to word, or "" when none is near.
 func didYouMean(word string, candidates []string) string {
@@ -11,6 +14,13 @@ func didYouMean(word string, candidates []string) string {
 	}
 	best, distance := "", near+1
 	for _, c := range candidates {
+		if strings.EqualFold(word, c) {
+			return fmt.Sprintf("keys and values are exact: write %q", c)
+		}
+		// No other distance is worth the time of a word as long as a file.
+		if max(len(word)-len(c), len(c)-len(word)) > near {
+			continue
+		}
 		if d := editDistance(word, c); d < distance {
 			best, distance = c, d
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"unicode/utf8"
@@ -43,6 +44,9 @@ func parse(file *File) (*Node, []Error) {
 	if bytes.HasPrefix(file.data, []byte("\ufeff")) {
 		return nil, []Error{{Position{file, span{0, 3}}, "this begins with a byte order mark", "save the file as UTF-8 without one"}}
 	}
+	if p, many := tooManyKeys(file); many {
+		return nil, []Error{{p, fmt.Sprintf("this file has more than %d keys", maxKeys), ""}}
+	}
 	// The tree below takes what it is given; the decoder refuses what TOML refuses, such as a key given twice.
 	if err := toml.Unmarshal(file.data, &map[string]any{}); err != nil {
 		return nil, []Error{syntaxError(file, err)}
@@ -54,6 +58,37 @@ func parse(file *File) (*Node, []Error) {
 		b.expression(b.parser.Expression())
 	}
 	return b.root, nil
+}
+
+// maxKeys is how many keys a file may have. For each, the decoder looks through those before it, so that a megabyte of
+// keys would hold the boot up for a minute.
+const maxKeys = 4096
+
+// tooManyKeys returns the place of the first key too many.
+func tooManyKeys(file *File) (at Position, many bool) {
+	var parser unstable.Parser
+	parser.Reset(file.data)
+	keys := 0
+	var count func(n *unstable.Node)
+	count = func(n *unstable.Node) {
+		// The parts of a dotted key are its keys.
+		if n.Kind == unstable.Key {
+			keys++
+		}
+		for children := n.Children(); children.Next(); {
+			count(children.Node())
+		}
+	}
+	for parser.NextExpression() {
+		e := parser.Expression()
+		count(e)
+		if keys > maxKeys {
+			key := e.Key()
+			key.Next()
+			return Position{file, span{int(key.Node().Raw.Offset), int(key.Node().Raw.Length)}}, true
+		}
+	}
+	return Position{}, false
 }
 
 func syntaxError(file *File, err error) Error {

@@ -7,8 +7,8 @@ declare -A needs=(
   # Debian roots and systemd-nspawn over an overlay of them (tests/host)
   [host]='mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nsenter:util-linux flock:util-linux git:git
     findmnt:util-linux tar:tar debian-archive-keyring ca-certificates'
-  # meson compile and install; systemd.pc tells where units go
-  [build]='meson:meson ninja:ninja-build pkg-config:pkg-config systemd.pc:systemd-dev'
+  # meson compile and install; systemd.pc tells where units go; go-md2man makes the man page
+  [build]='meson:meson ninja:ninja-build pkg-config:pkg-config systemd.pc:systemd-dev go-md2man:go-md2man'
   # the guest image (guest/image/build)
   [image]='mmdebstrap:mmdebstrap mkfs.erofs:erofs-utils zstd:zstd debian-archive-keyring ca-certificates'
   # go test, with the race detector; tests that make disks and devices; linting

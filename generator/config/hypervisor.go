@@ -1,0 +1,81 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+var (
+	hypervisors    = []string{"crosvm", "cloud-hypervisor", "qemu"}
+	waylandProxies = []string{"wayland-proxy-virtwl", "sommelier", "waypipe", "none"}
+)
+
+// hypervisor decodes the name of a VMM.
+func (d *decoder) hypervisor(to *string) func(*Node) {
+	return func(n *Node) {
+		d.oneOf(to, hypervisors...)(n)
+		if *to == "cloud-hypervisor" {
+			d.errorf(n.value, `use "crosvm" or "qemu" for now`, "%q is not supported yet", n.text)
+		}
+	}
+}
+
+// ability is something that not every VMM can do for a VM.
+type ability struct {
+	key string
+	// without are the VMMs that cannot.
+	without []string
+	// asked tells whether the key's value asks for it; off takes it from a VM.
+	asked func(*Node) bool
+	off   func(*VM)
+}
+
+// abilities are the keys that depend on the VMM. A GPU context of the cross-domain type is crosvm's own; the proxies
+// that go over one need it too. cloud-hypervisor has no sound device.
+var abilities = []ability{
+	{
+		"gpu", []string{"cloud-hypervisor", "qemu"},
+		isTrue,
+		func(vm *VM) { vm.GPU = false },
+	},
+	{
+		"wayland_proxy", []string{"cloud-hypervisor", "qemu"},
+		func(n *Node) bool { return n.text == "wayland-proxy-virtwl" || n.text == "sommelier" },
+		func(vm *VM) { vm.WaylandProxy = "none" },
+	},
+	{
+		"sound", []string{"cloud-hypervisor"},
+		func(n *Node) bool { return n.table["playback"].is("true") || n.table["capture"].is("true") },
+		func(vm *VM) { vm.Sound = Sound{} },
+	},
+}
+
+func isTrue(n *Node) bool { return n.is("true") }
+
+// is tells whether n is the boolean that text spells.
+func (n *Node) is(text string) bool { return n != nil && n.kind == unstable.Bool && n.text == text }
+
+// honour compares what a VM wants with what its VMM can do: what its own file asks for in vain is an error, and what
+// a default asks for is off. Either way the key is taken from the tree.
+func (d *decoder) honour(vm *VM, own, tree *Node) {
+	hypervisor := vm.Hypervisor
+	if n := tree.table["hypervisor"]; n != nil && slices.Contains(hypervisors, n.text) {
+		hypervisor = n.text
+	}
+	for _, a := range abilities {
+		if !slices.Contains(a.without, hypervisor) {
+			continue
+		}
+		a.off(vm)
+		if n := tree.table[a.key]; n == nil || !a.asked(n) {
+			continue
+		}
+		if n := own.table[a.key]; n != nil {
+			able := slices.DeleteFunc(slices.Clone(hypervisors), func(h string) bool { return slices.Contains(a.without, h) })
+			d.errorf(n.key, "these can: "+strings.Join(able, ", "), "hypervisor %q cannot honour %q", hypervisor, a.key)
+		}
+		delete(tree.table, a.key)
+	}
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// homeTag is the tag of the shared home, and homeTarget where the guest has it.
+const (
+	homeTag    = "home"
+	homeTarget = "/home/user"
+)
+
+// shareTag is what a tag may be: virtio-fs tags have 36 bytes at most (virtio 1.2, 5.11.4).
+var shareTag = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$`)
+
+const tagRule = "a tag is a letter or digit and up to 35 of A-Z, a-z, 0-9, _, . and -"
+
+func (d *decoder) sharedDirectories(vm *VM) func(*Node) {
+	return d.tables(func(name string, n *Node) {
+		switch {
+		case name == homeTag:
+			d.errorf(n.key, "choose another tag, or give shared_home a path", "the tag %q is the shared home's", homeTag)
+			return
+		case !shareTag.MatchString(name):
+			d.errorf(n.key, tagRule, "%q is not a share's tag", name)
+			return
+		}
+		s := SharedDirectory{Tag: name}
+		d.table(d.shareFields(&s)...)(n)
+		d.required(n, "source", "target")
+		vm.SharedDirectories = append(vm.SharedDirectories, s)
+	})
+}
+
+func (d *decoder) shareFields(s *SharedDirectory) []field {
+	return []field{
+		{"source", d.text(&s.Source, absolute)},
+		{"target", d.text(&s.Target, checkTarget)},
+		{"read_only", d.bool(&s.ReadOnly)},
+	}
+}
+
+var (
+	// kernelFolders hold what the kernel and systemd make; systemFolders hold the guest's system.
+	kernelFolders = []string{"/dev", "/proc", "/run", "/sys"}
+	systemFolders = []string{"/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/sbin", "/tmp", "/usr", "/var"}
+)
+
+// checkTarget wants a path in the guest that a share can be mounted at without hiding what the guest needs.
+func checkTarget(s string) string {
+	if problem := absolute(s); problem != "" {
+		return problem
+	}
+	if s != filepath.Clean(s) {
+		return fmt.Sprintf("%q is not the plain form of a path: write %q", s, filepath.Clean(s))
+	}
+	below := func(folder string) bool { return s == folder || strings.HasPrefix(s, folder+"/") }
+	if slices.ContainsFunc(kernelFolders, below) || slices.Contains(systemFolders, s) {
+		return fmt.Sprintf("a share at %q would hide what the guest needs", s)
+	}
+	return ""
+}
+
+// checkShares finds shares of one VM that would be mounted at one place.
+func (d *decoder) checkShares(vm *VM, tree *Node) {
+	at := map[string]string{}
+	if vm.SharedHome != "" {
+		at[homeTarget] = homeTag
+	}
+	for _, s := range vm.SharedDirectories {
+		if other, taken := at[s.Target]; taken && s.Target != "" {
+			n := tree.table["shared_directories"].table[s.Tag].table["target"]
+			d.errorf(n.value, "give each share a target of its own", "%q is also where share %q is mounted", s.Target, other)
+		}
+		at[s.Target] = s.Tag
+	}
+}
