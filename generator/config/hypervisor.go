@@ -36,17 +36,20 @@ type ability struct {
 // that go over one need it too. cloud-hypervisor has no sound device.
 var abilities = []ability{
 	{
-		"gpu", []string{"cloud-hypervisor", "qemu"},
+		"gpu",
+		[]string{"cloud-hypervisor", "qemu"},
 		isTrue,
 		func(vm *VM) { vm.GPU = false },
 	},
 	{
-		"wayland_proxy", []string{"cloud-hypervisor", "qemu"},
+		"wayland_proxy",
+		[]string{"cloud-hypervisor", "qemu"},
 		func(n *Node) bool { return n.text == "wayland-proxy-virtwl" || n.text == "sommelier" },
 		func(vm *VM) { vm.WaylandProxy = "none" },
 	},
 	{
-		"sound", []string{"cloud-hypervisor"},
+		"sound",
+		[]string{"cloud-hypervisor"},
 		func(n *Node) bool { return n.table["playback"].is("true") || n.table["capture"].is("true") },
 		func(vm *VM) { vm.Sound = Sound{} },
 	},
