@@ -55,6 +55,17 @@ func (d *decoder) tables(decode func(name string, n *Node)) func(*Node) {
 	}
 }
 
+// atMost decodes a table that has no more keys than a VM has slots for what they describe.
+func (d *decoder) atMost(limit int, what string, decode func(*Node)) func(*Node) {
+	return func(n *Node) {
+		if len(n.table) > limit {
+			d.errorf(n.key, "", "%d %s are more than the %d that a VM has slots for", len(n.table), what, limit)
+			return
+		}
+		decode(n)
+	}
+}
+
 // required finds keys that a table lacks.
 func (d *decoder) required(n *Node, keys ...string) {
 	for _, key := range keys {

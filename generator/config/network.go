@@ -34,11 +34,7 @@ func (d *decoder) interfaces(vm *VM) func(*Node) {
 				"interfaces is a table, keyed by the name that the guest sees")
 			return
 		}
-		if len(n.table) > maxInterfaces {
-			d.errorf(n.key, "", "%d interfaces are more than the %d that a VM has slots for", len(n.table), maxInterfaces)
-			return
-		}
-		d.tables(func(name string, n *Node) {
+		d.atMost(maxInterfaces, "interfaces", d.tables(func(name string, n *Node) {
 			if !interfaceName.MatchString(name) || strings.Trim(name, "0123456789") == "" || name == "lo" {
 				d.errorf(n.key, interfaceRule, "%q is not an interface's name", name)
 				return
@@ -48,7 +44,7 @@ func (d *decoder) interfaces(vm *VM) func(*Node) {
 			d.checkInterface(&i, n)
 			i.MAC = strings.ToLower(i.MAC)
 			vm.Interfaces = append(vm.Interfaces, i)
-		})(n)
+		}))(n)
 	}
 }
 

@@ -8,10 +8,13 @@ import (
 	"strings"
 )
 
-// homeTag is the tag of the shared home, and homeTarget where the guest has it.
 const (
-	homeTag    = "home"
-	homeTarget = "/home/user"
+	// HomeTag is the tag of the shared home.
+	HomeTag = "home"
+	// HomeTarget is where the guest has its home.
+	HomeTarget = "/home/user"
+	// maxShares is how many shared directories a VM has slots for: PCI devices 0x07 to 0x0f.
+	maxShares = 9
 )
 
 // shareTag is what a tag may be: virtio-fs tags have 36 bytes at most (virtio 1.2, 5.11.4).
@@ -20,10 +23,10 @@ var shareTag = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$`)
 const tagRule = "a tag is a letter or digit and up to 35 of A-Z, a-z, 0-9, _, . and -"
 
 func (d *decoder) sharedDirectories(vm *VM) func(*Node) {
-	return d.tables(func(name string, n *Node) {
+	return d.atMost(maxShares, "shared directories", d.tables(func(name string, n *Node) {
 		switch {
-		case name == homeTag:
-			d.errorf(n.key, "choose another tag, or give shared_home a path", "the tag %q is the shared home's", homeTag)
+		case name == HomeTag:
+			d.errorf(n.key, "choose another tag, or give shared_home a path", "the tag %q is the shared home's", HomeTag)
 			return
 		case !shareTag.MatchString(name):
 			d.errorf(n.key, tagRule, "%q is not a share's tag", name)
@@ -33,7 +36,7 @@ func (d *decoder) sharedDirectories(vm *VM) func(*Node) {
 		d.table(d.shareFields(&s)...)(n)
 		d.required(n, "source", "target")
 		vm.SharedDirectories = append(vm.SharedDirectories, s)
-	})
+	}))
 }
 
 func (d *decoder) shareFields(s *SharedDirectory) []field {
@@ -69,7 +72,7 @@ func checkTarget(s string) string {
 func (d *decoder) checkShares(vm *VM, tree *Node) {
 	at := map[string]string{}
 	if vm.SharedHome != "" {
-		at[homeTarget] = homeTag
+		at[HomeTarget] = HomeTag
 	}
 	for _, s := range vm.SharedDirectories {
 		if other, taken := at[s.Target]; taken && s.Target != "" {

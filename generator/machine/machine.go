@@ -3,11 +3,9 @@ package machine
 
 import (
 	"crypto/sha1"
-	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"vmsilo/generator/config"
 	"vmsilo/internal/paths"
@@ -21,6 +19,10 @@ const (
 	firstIndex = 22
 	// firstSlot is the PCI device of the first interface on bus 0; all other devices stay below it.
 	firstSlot = 0x10
+	// slotHome is the PCI device of the shared home.
+	slotHome = 0x04
+	// firstShare is the PCI device of the first shared directory, whose like end where the interfaces begin.
+	firstShare = 0x07
 	// maxTAP is the longest name of an interface: IFNAMSIZ of linux/if.h less its NUL.
 	maxTAP = 15
 )
@@ -31,6 +33,15 @@ type Machine struct {
 	// UID is the uid and gid of the VM's own user.
 	UID        int
 	Interfaces []Interface
+	// Shares are the home, where there is one, and the shared directories.
+	Shares []Share
+}
+
+// Share is a folder that the guest mounts by virtio-fs.
+type Share struct {
+	config.SharedDirectory
+	// Slot is the PCI device number on bus 0.
+	Slot int
 }
 
 // Interface is a network interface with its derived values.
@@ -58,6 +69,13 @@ func New(vm config.VM) *Machine {
 			MAC:       macAddress(vm.Name, iface),
 			Slot:      firstSlot + i,
 		})
+	}
+	if vm.SharedHome != "" {
+		home := config.SharedDirectory{Tag: config.HomeTag, Source: vm.SharedHome, Target: config.HomeTarget}
+		m.Shares = append(m.Shares, Share{home, slotHome})
+	}
+	for i, s := range vm.SharedDirectories {
+		m.Shares = append(m.Shares, Share{s, firstShare + i})
 	}
 	return m
 }
@@ -109,19 +127,4 @@ func (m *Machine) NetdevRecord(ifname string) string {
 // EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
 func (m *Machine) EphemeralDisk() string {
 	return filepath.Join(paths.State, m.Name, "ephemeral.qcow2")
-}
-
-// KernelCommandLine returns what the guest is told; console is the VMM's serial port.
-func (m *Machine) KernelCommandLine(console string) string {
-	params := []string{"console=" + console, "vmsilo.name=" + m.Name}
-	for _, i := range m.Interfaces {
-		params = append(params, fmt.Sprintf("vmsilo.ifname=%s,%s", i.Name, i.MAC))
-	}
-	params = append(params, "vmsilo.overlay="+m.Overlay.Type)
-	if m.SharedHome != "" {
-		params = append(params, "vmsilo.home=virtiofs")
-	} else {
-		params = append(params, "vmsilo.home=none")
-	}
-	return strings.Join(append(params, m.KernelParams...), " ")
 }

@@ -7,11 +7,10 @@ import (
 	"vmsilo/generator/machine"
 )
 
-// PCI devices on bus 0. 0x00 is the board's, 0x10 to 0x1e the interfaces'.
+// PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
 const (
 	slotRoot    = 0x02
 	slotOverlay = 0x03
-	slotHome    = 0x04
 	slotVsock   = 0x05
 )
 
@@ -30,8 +29,8 @@ func Command(m *machine.Machine) []string {
 	if m.Overlay.Type == "qcow2" {
 		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
 	}
-	if m.SharedHome != "" {
-		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket("home")), pci(slotHome)))
+	for _, s := range m.Shares {
+		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket(s.Tag)), pci(s.Slot)))
 	}
 	// The vsock device starts at the same time.
 	a.add("--vhost-user-connect-timeout-ms", "10000")

@@ -10,11 +10,10 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x10 to 0x1e the interfaces'.
+// PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
 const (
 	slotRoot    = 0x02
 	slotOverlay = 0x03
-	slotHome    = 0x04
 	slotVsock   = 0x05
 	slotRNG     = 0x06
 )
@@ -40,8 +39,8 @@ func Command(m *machine.Machine) []string {
 	if m.Overlay.Type == "qcow2" {
 		a.disk("vmsilo-overlay", "driver=qcow2,discard=unmap,detect-zeroes=unmap", m.EphemeralDisk(), slotOverlay)
 	}
-	if m.SharedHome != "" {
-		a.vhostUser("home", m.ShareSocket("home"), fmt.Sprintf("vhost-user-fs-pci,tag=home,addr=%#x", slotHome))
+	for _, s := range m.Shares {
+		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%#x", s.Tag, s.Slot))
 	}
 	a.vhostUser("vsock", m.VsockDevice(), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
 	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
