@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,6 +165,25 @@ func TestBrokenVMsKeepTheirIDs(t *testing.T) {
 	}
 	if len(c.VMs) != 1 || c.VMs[0].Name != "e" {
 		t.Errorf("%d VMs", len(c.VMs))
+	}
+}
+
+// A VM that is broken otherwise has an id, disks and dependencies all the same: it may be running.
+func TestBrokenVMsClash(t *testing.T) {
+	c := load(t, map[string]string{
+		"a.toml": "id = 3\nmemroy = 5\ndepends_on = [\"nobody\"]\n[disks.d]\npath = \"/srv/d\"\n",
+		"b.toml": "id = 3\n[disks.e]\npath = \"/srv/d\"\n",
+	})
+	for name, want := range map[string]string{
+		"a": "unknown key; id 3 is also that of b; there is no VM; not supported yet; is also the disk of b:e",
+		"b": "id 3 is also that of a; not supported yet; is also the disk of a:d",
+	} {
+		errs := c.Broken[name].Errors
+		for n, part := range strings.Split(want, "; ") {
+			if n >= len(errs) || !slices.ContainsFunc(errs, func(e Error) bool { return strings.Contains(e.Message, part) }) {
+				t.Errorf("%s: %v, want %q", name, errs, part)
+			}
+		}
 	}
 }
 

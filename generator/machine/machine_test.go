@@ -48,3 +48,27 @@ func TestDerived(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestCommandLineOfSharesAndAddresses(t *testing.T) {
+	m := New(config.VM{
+		Name: "demo", ID: 17, Overlay: config.Overlay{Type: "tmpfs"},
+		Interfaces: []config.Interface{{
+			Name: "wan", MAC: "52:54:00:12:34:56", MTU: 1400,
+			Addresses: []string{"10.0.0.2/24", "fd00::2/64"}, Gateways: []string{"10.0.0.1"}, DNS: []string{"fd00::53"},
+		}},
+		SharedDirectories: []config.SharedDirectory{
+			{Tag: "a", Source: "/srv/a", Target: "/a b,c=é\"\n%", ReadOnly: true}, {Tag: "b", Source: "/srv/b", Target: "/b"},
+		},
+		KernelParams: []string{"quiet"},
+	})
+	want := "console=hvc0 vmsilo.name=demo vmsilo.ifname=wan,52:54:00:12:34:56" +
+		" vmsilo.address=wan,10.0.0.2/24 vmsilo.address=wan,fd00::2/64 vmsilo.gateway=wan,10.0.0.1 vmsilo.dns=fd00::53" +
+		" vmsilo.mtu=wan,1400 vmsilo.overlay=tmpfs vmsilo.home=none" +
+		" vmsilo.share=a,/a%20b%2Cc%3D%C3%A9%22%0A%25,ro vmsilo.share=b,/b,rw quiet"
+	if got := m.KernelCommandLine("hvc0"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if len(m.Shares) != 2 || m.Shares[0].Slot != 7 || m.Shares[1].Slot != 8 {
+		t.Errorf("%+v", m.Shares)
+	}
+}
