@@ -24,7 +24,7 @@ func run(stdout, stderr io.Writer, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("reading the options: %w", err)
 	}
-	files, errs := generate(configPath())
+	units, errs := generate(configPath())
 	switch {
 	case *check:
 		printErrors(stdout, errs)
@@ -34,13 +34,13 @@ func run(stdout, stderr io.Writer, args []string) error {
 		return nil
 	case *dryRun:
 		printErrors(stderr, errs)
-		printFiles(stdout, files)
+		printFiles(stdout, units)
 		return nil
 	case flags.NArg() != 3:
 		return fmt.Errorf("want three folders as systemd gives them, --dry-run or --check; got %q", args)
 	}
 	printErrors(stderr, errs)
-	return graph.Write(flags.Arg(0), files)
+	return units.Write(flags.Arg(0))
 }
 
 func configPath() []string {
@@ -51,7 +51,7 @@ func configPath() []string {
 }
 
 // generate goes the one way of the data: config, machine, graph.
-func generate(path []string) ([]graph.File, []config.Error) {
+func generate(path []string) (*graph.Graph, []config.Error) {
 	c := config.Load(path)
 	machines := make([]*machine.Machine, len(c.VMs))
 	for i, vm := range c.VMs {
@@ -66,7 +66,7 @@ func generate(path []string) ([]graph.File, []config.Error) {
 		}
 		sound = append(sound, m)
 	}
-	return graph.Build(sound, c.Broken), c.Errors()
+	return graph.New(sound, c.Broken), c.Errors()
 }
 
 func printErrors(w io.Writer, errs []config.Error) {
@@ -75,8 +75,8 @@ func printErrors(w io.Writer, errs []config.Error) {
 	}
 }
 
-func printFiles(w io.Writer, files []graph.File) {
-	for _, f := range files {
+func printFiles(w io.Writer, units *graph.Graph) {
+	for f := range units.Files() {
 		if f.Target != "" {
 			fmt.Fprintf(w, "# %s -> %s\n\n", f.Path, f.Target)
 			continue

@@ -41,9 +41,12 @@ func run(args []string) error {
 	if args[0] == "remove" {
 		return remove(record)
 	}
+	if t.Name == "" {
+		return errors.New("no TAP is named: the VM has no such interface")
+	}
 	t.Owner = uint32(*owner)
 	// The kernel takes 15 bytes, and uid 0 for an owner would be anybody with CAP_NET_ADMIN.
-	if t.Name == "" || len(t.Name) > 15 || t.Owner == 0 {
+	if len(t.Name) > 15 || t.Owner == 0 {
 		return fmt.Errorf("want a TAP's name of 15 bytes at most and an owner, got %q and %d", t.Name, t.Owner)
 	}
 	if err := t.add(record); err != nil {

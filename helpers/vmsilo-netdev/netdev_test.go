@@ -114,7 +114,7 @@ func TestLeftovers(t *testing.T) {
 	if err := os.Remove(record); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, addArgs(record)...)
+	mustRun(t, addArgs(record, "--host-address=")...)
 	if err := netlink.LinkDel(mustTAP(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +162,7 @@ func TestArguments(t *testing.T) {
 		{"add"},
 		{"add", "--tap=demo-22", "--owner=70017"},
 		{"add", "--owner=70017", record},
+		{"add", "--tap=", "--owner=0", "--host-address=", record},
 		{"add", "--tap=sixteen-bytes-xx", "--owner=70017", record},
 		{"add", "--tap=demo-22", "--owner=0", record},
 		{"remove"},
