@@ -28,11 +28,11 @@ func (vm *VM) needs() (names []string, at func(n int) Position) {
 // broken one is not broken: its start fails with the other's, and says so.
 func (c *Config) checkDependencies() {
 	known := map[string][]string{}
-	for vm := range c.all() {
+	for vm := range c.All() {
 		known[vm.Name], _ = vm.needs()
 	}
 	circular := circles(known)
-	for _, vm := range slices.Collect(c.all()) {
+	for _, vm := range slices.Collect(c.All()) {
 		var errs []Error
 		names, at := vm.needs()
 		for n, name := range names {

@@ -61,7 +61,7 @@ func (b bearer) String() string { return b.vm.Name + ":" + b.disk.Name }
 // destroy it. Each VM is refused and names the others. A VM that is broken otherwise keeps its disks: it may be running.
 func (c *Config) checkDisks() {
 	byPath := map[string][]bearer{}
-	for vm := range c.all() {
+	for vm := range c.All() {
 		for _, disk := range vm.Disks {
 			path := filepath.Clean(disk.Path)
 			byPath[path] = append(byPath[path], bearer{vm, disk})

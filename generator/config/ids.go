@@ -10,7 +10,7 @@ import (
 // otherwise keeps its id: it may be running.
 func (c *Config) checkIDs() {
 	byID := map[int][]string{}
-	for vm := range c.all() {
+	for vm := range c.All() {
 		byID[vm.ID] = append(byID[vm.ID], vm.Name)
 	}
 	next := 3
@@ -21,7 +21,7 @@ func (c *Config) checkIDs() {
 		next++
 		return next - 1
 	}
-	for _, vm := range slices.Collect(c.all()) {
+	for _, vm := range slices.Collect(c.All()) {
 		if e, wrong := checkID(vm, byID[vm.ID], free); wrong {
 			c.Refuse(vm.Name, []Error{e})
 		}

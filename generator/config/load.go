@@ -56,8 +56,8 @@ func (c *Config) Errors() []Error {
 	return ordered(all)
 }
 
-// all returns every VM that could be read in part at least.
-func (c *Config) all() iter.Seq[VM] {
+// All returns every VM, broken ones as far as they could be read: a VM that is broken by now may be running.
+func (c *Config) All() iter.Seq[VM] {
 	return func(yield func(VM) bool) {
 		for _, vm := range c.VMs {
 			if !yield(vm) {

@@ -57,11 +57,11 @@ func (d *decoder) interfaceFields(i *Interface) []field {
 		{"bridge", d.notYet(d.text(&i.Bridge, checkBridge))},
 		{"isolated", d.notYet(d.bool(&i.Isolated))},
 		{"netvm", d.notYet(d.text(&i.NetVM, checkName))},
-		{"addresses", d.notYet(d.textOrTexts(&i.Addresses, checkCIDR))},
-		{"gateway", d.notYet(d.textOrTexts(&i.Gateways, checkIP))},
-		{"dns", d.notYet(d.textOrTexts(&i.DNS, checkIP))},
+		{"addresses", d.textOrTexts(&i.Addresses, checkCIDR)},
+		{"gateway", d.textOrTexts(&i.Gateways, checkIP)},
+		{"dns", d.textOrTexts(&i.DNS, checkIP)},
 		{"nat", d.notYet(d.bool(&i.NAT))},
-		{"mtu", d.notYet(d.integer(&i.MTU, minMTU, maxMTU))},
+		{"mtu", d.integer(&i.MTU, minMTU, maxMTU)},
 		{"queues", d.notYet(d.integer(&i.Queues, 1, maxQueues))},
 	}
 }

@@ -48,7 +48,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"kernel_params", d.texts(&vm.KernelParams, checkKernelParam)},
 		{"root_overlay", d.table(d.overlayFields(&vm.Overlay)...)},
 		{"shared_home", d.sharedHome(vm)},
-		{"shared_directories", d.notYet(d.sharedDirectories(vm))},
+		{"shared_directories", d.sharedDirectories(vm)},
 		{"network", d.table(field{"interfaces", d.interfaces(vm)})},
 		{"host_ports", d.notYet(d.texts(&vm.HostPorts, checkPort))},
 		{"wayland", d.notYet(d.oneOf(&vm.Wayland, "context", "plain", "none"))},

@@ -5,8 +5,13 @@ import (
 	"strings"
 )
 
-// plain are the bytes that stand for themselves in every unit file setting.
-const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@"
+// isPlain tells of every byte whether it stands for itself in every unit file setting.
+var isPlain = func() (table [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@") {
+		table[c] = true
+	}
+	return table
+}()
 
 // execLine returns a command for ExecStart= and its like, quoted by the rules of "Command lines" in
 // systemd.service(5) and "Quoting" in systemd.syntax(7): the program runs with exactly these words.
@@ -18,13 +23,18 @@ func execLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// quote returns a word for a setting that takes quoted words, such as ReadWritePaths=:
+// quote returns a word for a setting that takes quoted words, such as Environment=:
 // specifiers, quotes, blanks and control characters lose their meaning.
 func quote(word string) string {
-	if word != "" && strings.Trim(word, plain) == "" {
+	n := 0
+	for n < len(word) && isPlain[word[n]] {
+		n++
+	}
+	if n == len(word) && n > 0 {
 		return word
 	}
 	var b strings.Builder
+	b.Grow(len(word) + len(`""`))
 	b.WriteByte('"')
 	for i := range len(word) {
 		switch c := word[i]; {
@@ -45,12 +55,13 @@ func quote(word string) string {
 	return b.String()
 }
 
+// bindEscapes are the escapes of a path for BindPaths=.
+var bindEscapes = strings.NewReplacer(" ", `\ `, ":", `\:`, `\`, `\\`, `"`, `'"'`, "'", `"'"`, "%", "%%")
+
 // quoteBind returns a path for BindPaths=, in which a colon is a separator as a blank is, and a backslash takes the
 // meaning of these two and of itself alone: config_parse_bind_paths() of systemd. Quotes stand in the other kind.
 func quoteBind(path string) string {
-	return strings.NewReplacer(
-		" ", `\ `, ":", `\:`, `\`, `\\`, `"`, `'"'`, "'", `"'"`, "%", "%%",
-	).Replace(path)
+	return bindEscapes.Replace(path)
 }
 
 // line returns text for a setting that takes the rest of its line, such as Description=.

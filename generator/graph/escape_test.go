@@ -7,9 +7,9 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 )
 
-// unquote undoes execLine as systemd does: extract_first_word() with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE,
-// then specifiers and variables, for text in which all of these were escaped.
-func unquote(t *testing.T, text string) []string {
+// unquote reads words as systemd does: extract_first_word() with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE, then specifiers
+// and, in a command, variables, for text in which all that begin with one of live were escaped.
+func unquote(t *testing.T, text, live string) []string {
 	t.Helper()
 	var words []string
 	for i := 0; i < len(text); {
@@ -39,7 +39,7 @@ func unquote(t *testing.T, text string) []string {
 				default:
 					c = text[i]
 				}
-			} else if c == '%' || c == '$' {
+			} else if strings.IndexByte(live, c) >= 0 {
 				i++
 				if i == len(text) || text[i] != c {
 					t.Fatalf("%q has a live %c", text, c)
@@ -59,11 +59,13 @@ func hex(c byte) byte {
 	return c - '0'
 }
 
+var seeds = []string{
+	"", "plain", "a b", "\n[Service]\nExecStart=/bin/sh", "%n", "$HOME", "${HOME}", "\\", "\"", "'", ";", "-x", "@x",
+	"é", "\x01\x7f", "a\\", "%%", "$$", "\t", "#", "a=b", " A=b", "\r\n",
+}
+
 func FuzzExecLine(f *testing.F) {
-	for _, seed := range []string{
-		"", "plain", "a b", "\n[Service]\nExecStart=/bin/sh", "%n", "$HOME", "${HOME}", "\\", "\"", "'", ";", "-x", "@x",
-		"é", "\x01\x7f", "a\\", "%%", "$$", "\t", "#", "a=b",
-	} {
+	for _, seed := range seeds {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -79,9 +81,33 @@ func FuzzExecLine(f *testing.F) {
 		if err != nil || len(options) != 1 || options[0].Value != line {
 			t.Fatalf("%q: %v, %v", line, options, err)
 		}
-		words := unquote(t, line)
+		words := unquote(t, line, "%$")
 		if len(words) != 3 || words[0] != "/bin/prog" || words[1] != a || words[2] != b {
 			t.Errorf("%q, %q: %q reads as %q", a, b, line, words)
+		}
+	})
+}
+
+func FuzzEnvironment(f *testing.F) {
+	for _, seed := range seeds {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if strings.ContainsRune(value, 0) {
+			return // no configuration value holds NUL
+		}
+		d := newDropin("x.service")
+		d.env("Service", "NAME", value)
+		content := string(d.file().Content)
+		if len(content) > 2000 {
+			return // as above
+		}
+		options, err := unit.DeserializeOptions(strings.NewReader(content))
+		if err != nil || len(options) != 1 || options[0].Section != "Service" || options[0].Name != "Environment" {
+			t.Fatalf("%q: %v, %v", content, options, err)
+		}
+		if words := unquote(t, options[0].Value, "%"); len(words) != 1 || words[0] != "NAME="+value {
+			t.Errorf("%q: %q reads as %q", value, content, words)
 		}
 	})
 }

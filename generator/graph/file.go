@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
+	"path"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
-	"github.com/coreos/go-systemd/v22/unit"
 	"golang.org/x/sys/unix"
 )
 
 // File is one file of the graph.
 type File struct {
-	// Path is relative to the generator's folder.
+	// Path is relative to the generator's folder, with one folder at most.
 	Path string
 	// Content is what a regular file holds.
 	Content []byte
@@ -23,79 +24,68 @@ type File struct {
 	Target string
 }
 
-// dropinName is the file that the generator writes for a unit; one of this name in /etc replaces it.
-const dropinName = "50-vmsilo.conf"
-
-// dropin collects the settings of one drop-in.
-type dropin struct {
-	unit    string
-	options []*unit.UnitOption
-}
-
-func newDropin(unitName string) *dropin { return &dropin{unit: unitName} }
-
-// set adds a setting; its value is already quoted as the setting wants it.
-func (d *dropin) set(section, name, value string) {
-	d.options = append(d.options, unit.NewUnitOption(section, name, value))
-}
-
-// exec replaces the commands of a setting.
-func (d *dropin) exec(section, name string, commands ...[]string) {
-	d.set(section, name, "")
-	for _, words := range commands {
-		d.set(section, name, execLine(words))
+// Write writes every file below folder, a new folder that systemd made for the generator. Each file gets its name when
+// it is whole. The kernel's part of the work is by far the largest, so that every processor takes VMs one by one.
+// The error is the first VM's that has one; the others are written all the same.
+func (g *Graph) Write(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("writing units: %w", err)
 	}
-}
-
-func (d *dropin) file() File {
-	// [Unit] first, as people write units.
-	slices.SortStableFunc(d.options, func(a, b *unit.UnitOption) int {
-		return cmp.Compare(b.Section, a.Section)
-	})
-	content, err := io.ReadAll(unit.Serialize(d.options))
+	dir, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		panic(fmt.Sprintf("reading from memory: %v", err))
+		return fmt.Errorf("writing units: %w", &os.PathError{Op: "open", Path: folder, Err: err})
 	}
-	header := "# Written by vmsilo-generator; changes here are lost. Use systemctl edit.\n"
-	return File{Path: filepath.Join(d.unit+".d", dropinName), Content: append([]byte(header), content...)}
+	defer unix.Close(dir)
+	errs := make([]error, len(g.vms)+1)
+	errs[len(g.vms)] = write(dir, g.common())
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for i := next.Add(1) - 1; i < int64(len(g.vms)); i = next.Add(1) - 1 {
+				errs[i] = write(dir, g.vms[i].files())
+			}
+		}()
+	}
+	workers.Wait()
+	return cmp.Or(errs...)
 }
 
-// Write writes files below folder, a new folder that systemd made for the generator.
-// Each file gets its name when it is whole.
-func Write(folder string, files []File) error {
-	made := map[string]bool{}
+func write(dir int, files []File) error {
 	for _, f := range files {
-		if parent := filepath.Dir(f.Path); !made[parent] {
-			if err := os.MkdirAll(filepath.Join(folder, parent), 0o755); err != nil {
-				return fmt.Errorf("writing units: %w", err)
-			}
-			made[parent] = true
-		}
-		if err := f.write(filepath.Join(folder, f.Path)); err != nil {
+		if err := f.write(dir); err != nil {
 			return fmt.Errorf("writing units: %w", &os.PathError{Op: "write", Path: f.Path, Err: err})
 		}
 	}
 	return nil
 }
 
-func (f File) write(path string) error {
-	if f.Target == "" {
-		return writeWhole(path, f.Content)
+// write writes f below dir. With thousands of small files, what package os does beside the system calls takes as long
+// as these.
+func (f File) write(dir int) error {
+	if parent := path.Dir(f.Path); parent != "." {
+		if err := unix.Mkdirat(dir, parent, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
 	}
-	err := unix.Symlink(f.Target, path)
+	if f.Target == "" {
+		return writeWhole(dir, f.Path, f.Content)
+	}
+	err := unix.Symlinkat(f.Target, dir, f.Path)
 	if errors.Is(err, unix.EEXIST) {
-		if err = unix.Unlink(path); err == nil {
-			err = unix.Symlink(f.Target, path)
+		if err = unix.Unlinkat(dir, f.Path, 0); err == nil {
+			err = unix.Symlinkat(f.Target, dir, f.Path)
 		}
 	}
 	return err
 }
 
-// writeWhole writes a file under another name and renames it. With thousands of small files, what package os does
-// beside the system calls takes as long as these.
-func writeWhole(path string, content []byte) error {
-	temporary := path + ".tmp"
-	fd, err := unix.Open(temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+// writeWhole writes a file under another name, which is no drop-in's, and renames it.
+func writeWhole(dir int, name string, content []byte) error {
+	temporary := name + ".tmp"
+	fd, err := unix.Openat(dir, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 	if err != nil {
 		return err
 	}
@@ -106,11 +96,5 @@ func writeWhole(path string, content []byte) error {
 	if err := errors.Join(err, unix.Close(fd)); err != nil {
 		return err
 	}
-	return unix.Rename(temporary, path)
-}
-
-// sorted orders files by their paths.
-func sorted(files []File) []File {
-	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
-	return files
+	return unix.Renameat(dir, temporary, dir, name)
 }

@@ -3,99 +3,102 @@
 package graph
 
 import (
-	"fmt"
-	"maps"
+	"cmp"
+	"iter"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
 )
 
-// Build returns every file of the graph in the order of their paths.
-func Build(machines []*machine.Machine, broken map[string]config.Broken) []File {
-	var files []File
-	names := slices.Collect(maps.Keys(broken))
+// Graph is the units of every VM. Their files are made one VM at a time, and not kept.
+type Graph struct {
+	vms       []vm
+	autostart bool
+}
+
+// vm is a VM, sound or broken, and what makes its files.
+type vm struct {
+	name  string
+	files func() []File
+}
+
+// New returns the graph of machines, and of VMs that are broken, whose units refuse to start.
+func New(machines []*machine.Machine, broken map[string]config.Broken) *Graph {
+	g := &Graph{vms: make([]vm, 0, len(machines)+len(broken))}
 	for _, m := range machines {
-		names = append(names, m.Name)
-		files = append(files, vmFiles(m)...)
+		g.add(m.VM, func() []File { return sound(m) })
 	}
 	for name, b := range broken {
-		files = append(files, listed(name), refused(name, b.Errors))
-		files = append(files, autostart(b.VM)...)
+		g.add(b.VM, func() []File { return []File{refused(name, b.Errors)} })
 	}
-	slices.Sort(names)
-	return sorted(append(files, unknown(names)))
+	slices.SortFunc(g.vms, func(a, b vm) int { return cmp.Compare(a.name, b.name) })
+	return g
 }
 
-// autostart makes the boot want a VM that asks for it; one that is broken then says so.
-func autostart(vm config.VM) []File {
-	if !vm.Autostart {
-		return nil
-	}
-	return []File{
-		{Path: "multi-user.target.wants/vmsilo.target", Target: template("vmsilo.target")},
-		{Path: filepath.Join("vmsilo.target.wants", vmUnit(vm.Name)), Target: template("vmsilo@.service")},
-	}
+// add adds a VM with what every VM has, and the files of its own.
+func (g *Graph) add(v config.VM, own func() []File) {
+	g.autostart = g.autostart || v.Autostart
+	g.vms = append(g.vms, vm{v.Name, func() []File {
+		// The link makes the VM show in systemctl list-unit-files.
+		files := append(own(), link(vmUnit(v.Name), "vmsilo@.service"))
+		if v.Autostart {
+			// A broken one, too: the boot's log then says so.
+			files = append(files, link("vmsilo.target.wants/"+vmUnit(v.Name), "vmsilo@.service"))
+		}
+		return files
+	}})
 }
 
-// vmFiles returns the files of one VM.
-func vmFiles(m *machine.Machine) []File {
-	parts := parts(m)
-	files := []File{listed(m.Name), vmService(m, parts)}
-	for _, p := range parts {
-		for _, d := range p.dropins {
-			files = append(files, d.file())
+// Files yields every file, in an order that is always the same: first those that belong to no VM,
+// then VM by VM in the order of their names, each VM's by path.
+func (g *Graph) Files() iter.Seq[File] {
+	return func(yield func(File) bool) {
+		if !each(g.common(), yield) {
+			return
+		}
+		for _, v := range g.vms {
+			if !each(v.files(), yield) {
+				return
+			}
 		}
 	}
-	return append(files, autostart(m.VM)...)
+}
+
+func each(files []File, yield func(File) bool) bool {
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	for _, f := range files {
+		if !yield(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// common returns the files that belong to no VM.
+func (g *Graph) common() []File {
+	files := []File{g.names(), mask("vmsilo-down@.service"), mask("vmsilo-lost@.service")}
+	if g.autostart {
+		files = append(files, link("multi-user.target.wants/vmsilo.target", "vmsilo.target"))
+	}
+	return files
+}
+
+// mask keeps the drop-in that all of a VM's services share away from one that begins with vmsilo- and is not a part of
+// the VM: it stops the VM's parts, and would end itself in the VM's slice. A file of the same name in a folder that
+// names the unit better takes the other's place, but only here: one in the folder of the templates would not, since
+// what stands in the generator's folder comes before.
+func mask(unit string) File {
+	d := newDropin(unit)
+	d.content = append(d.content, "# Nothing here, so that nothing of vmsilo-@.service.d holds for this unit.\n"...)
+	return d.file()
+}
+
+// link returns a link to an installed unit.
+func link(path, unit string) File {
+	return File{Path: path, Target: filepath.Join(paths.Units, unit)}
 }
 
 func vmUnit(name string) string { return "vmsilo@" + name + ".service" }
-
-func template(name string) string { return filepath.Join(paths.Units, name) }
-
-// listed makes a VM show in systemctl list-unit-files.
-func listed(name string) File {
-	return File{Path: vmUnit(name), Target: template("vmsilo@.service")}
-}
-
-// maxReasons is how many errors a unit tells; systemctl status shows some lines alone.
-const maxReasons = 10
-
-// refused lets the first part of a VM, which everything else of it needs, fail with what is wrong.
-func refused(name string, errs []config.Error) File {
-	words := []string{paths.Helper("vmsilo-refuse")}
-	for _, e := range errs[:min(len(errs), maxReasons)] {
-		words = append(words, e.Error())
-	}
-	if len(errs) > maxReasons {
-		words = append(words, fmt.Sprintf("and %d more errors: vmsilo-generator --check prints all", len(errs)-maxReasons))
-	}
-	d := newDropin("vmsilo-user@" + name + ".service")
-	d.exec("Service", "ExecStart", words)
-	return d.file()
-}
-
-// maxNames is how many VMs a message names.
-const maxNames = 100
-
-// unknown lets the first part of a VM that is not configured fail, naming those that are.
-func unknown(names []string) File {
-	known := "; none is configured"
-	if len(names) > 0 {
-		known = "; there are: " + strings.Join(names[:min(len(names), maxNames)], ", ")
-	}
-	if len(names) > maxNames {
-		known += fmt.Sprintf(" and %d more", len(names)-maxNames)
-	}
-	d := newDropin("vmsilo-user@.service")
-	// A name that was mistyped is not listed among the failed units for ever.
-	d.set("Unit", "CollectMode", "inactive-or-failed")
-	d.set("Service", "ExecStart", "")
-	// The specifier is meant to be one: it is the name that was asked for. Names need no quoting.
-	d.set("Service", "ExecStart", paths.Helper("vmsilo-refuse")+` "no VM is named %i`+known+`"`)
-	return d.file()
-}

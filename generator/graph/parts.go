@@ -9,49 +9,46 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// part is one unit that a VM needs before it starts, with all drop-ins that it takes.
-type part struct {
-	unit    string
-	dropins []*dropin
-}
-
-// parts returns what m needs, in the order of the design's table.
-func parts(m *machine.Machine) []part {
-	all := []part{userPart(m)}
+// sound returns the files of a VM that can be built.
+func sound(m *machine.Machine) []File {
+	name := m.Name
+	needs := []string{"vmsilo-user@" + name + ".service"}
+	files := []File{services(m), sockets(m)}
 	if m.Overlay.Type == "qcow2" {
-		all = append(all, diskPart(m))
+		needs = append(needs, "vmsilo-disk@"+name+".service")
 	}
 	for _, i := range m.Interfaces {
-		all = append(all, netdevPart(m, i))
+		unit := "vmsilo-netdev@" + name + ":" + i.Name + ".service"
+		needs = append(needs, unit)
+		files = append(files, netdev(m, i, unit))
 	}
-	if m.SharedHome != "" {
-		all = append(all, sharePart(m))
+	for _, s := range m.Shares {
+		unit := "vmsilo-share@" + name + ":" + s.Tag
+		needs = append(needs, unit+".socket")
+		files = append(files, shareSocket(m, s, unit+".socket"), shareService(m, s, unit+".service"))
 	}
-	return append(all, vsockPart(m), notifyPart(m))
+	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
+	for _, other := range m.DependsOn {
+		needs = append(needs, vmUnit(other))
+	}
+	return append(files, vmService(m, strings.Join(needs, " ")))
 }
 
 // vmService returns the drop-in of the VMM itself.
-func vmService(m *machine.Machine, parts []part) File {
-	units := make([]string, len(parts))
-	for i, p := range parts {
-		units[i] = p.unit
-	}
-	for _, name := range m.DependsOn {
-		units = append(units, vmUnit(name))
-	}
+func vmService(m *machine.Machine, needs string) File {
 	d := newDropin(vmUnit(m.Name))
 	if m.Description != "" {
 		d.set("Unit", "Description", line("VM "+m.Name+": "+m.Description))
 	}
 	d.set("Unit", "SourcePath", line(m.Path))
-	d.set("Unit", "Requires", strings.Join(units, " "))
-	d.set("Unit", "After", strings.Join(units, " "))
+	d.set("Unit", "Requires", needs)
+	d.set("Unit", "After", needs)
 	// A VM whose vsock device has died can neither say that it is up nor be asked to stop.
 	d.set("Unit", "BindsTo", "vmsilo-vsock@"+m.Name+".service")
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.set("Service", "TimeoutStartSec", m.StartTimeout.Text)
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
-	d.set("Service", "Environment", "STOP_TIMEOUT="+stopTimeout(m))
+	d.env("Service", "STOP_TIMEOUT", stopTimeout(m))
 	d.exec("Service", "ExecStart", vmm.ByName[m.Hypervisor].Command(m))
 	return d.file()
 }
@@ -64,96 +61,73 @@ func stopTimeout(m *machine.Machine) string {
 	return m.StopTimeout.Duration.String()
 }
 
-// inSlice begins the drop-in of a unit of m.
-func inSlice(m *machine.Machine, unitName string) *dropin {
-	d := newDropin(unitName)
-	section := "Service"
-	if strings.HasSuffix(unitName, ".socket") {
-		section = "Socket"
-	}
-	d.set(section, "Slice", sliceName(m.Name))
+// servicesOf begins the drop-in of all services of a VM whose names are vmsilo-PART@NAME, which systemd finds by the
+// dash: "foo-bar-.service.d" of systemd.unit(5). vmsilo@NAME itself is not one of them, nor is what has NAME:X.
+func servicesOf(name string) *dropin {
+	d := newDropin("vmsilo-@" + name + ".service")
+	// A failed part of a VM that is configured stays to be looked at; the template says otherwise.
+	d.set("Unit", "CollectMode", "inactive")
+	d.set("Service", "Slice", sliceName(name))
 	return d
 }
 
-// belongs ties a unit whose instance is NAME:X to its VM. Where the instance is NAME, the template does this.
-func belongs(m *machine.Machine, d *dropin) {
+func services(m *machine.Machine) File {
+	d := servicesOf(m.Name)
+	d.env("Service", "VM_UID", strconv.Itoa(m.UID))
+	d.env("Service", "VM_CID", strconv.Itoa(m.CID()))
+	d.env("Service", "VM_KERNEL", m.Kernel)
+	d.env("Service", "VM_INITRD", m.Initrd)
+	d.env("Service", "VM_ROOT", m.Root)
+	if m.Overlay.Type == "qcow2" {
+		d.env("Service", "VM_OVERLAY_SIZE", strconv.FormatInt(m.Overlay.Size, 10))
+	}
+	d.env("Service", "PROGRAMS", strings.Join(programs(m), " "))
+	return d.file()
+}
+
+// programs returns the programs that m needs, each after the package that brings it.
+func programs(m *machine.Machine) []string {
+	v := vmm.ByName[m.Hypervisor]
+	all := []string{v.Package + "=" + v.Program, "vhost-device-vsock=vhost-device-vsock"}
+	if m.Overlay.Type == "qcow2" {
+		all = append(all, "qemu-utils=qemu-img")
+	}
+	if len(m.Shares) > 0 {
+		all = append(all, "virtiofsd="+paths.Virtiofsd)
+	}
+	return all
+}
+
+// sockets returns the drop-in of all sockets of a VM that are vmsilo-PART@NAME.
+func sockets(m *machine.Machine) File {
+	d := newDropin("vmsilo-@" + m.Name + ".socket")
+	d.set("Socket", "Slice", sliceName(m.Name))
+	return d.file()
+}
+
+// belongs begins the drop-in of a unit whose instance is NAME:X, and ties it to its VM. Where the instance is NAME, the
+// template does this.
+func belongs(m *machine.Machine, unit string) *dropin {
+	d := newDropin(unit)
 	d.set("Unit", "PartOf", vmUnit(m.Name))
 	d.set("Unit", "Before", vmUnit(m.Name))
 	d.set("Unit", "After", "vmsilo-down@"+m.Name+".service vmsilo-user@"+m.Name+".service")
 	d.set("Unit", "Requires", "vmsilo-user@"+m.Name+".service")
+	return d
 }
 
-func userPart(m *machine.Machine) part {
-	d := inSlice(m, "vmsilo-user@"+m.Name+".service")
-	vm := vmm.ByName[m.Hypervisor]
-	words := []string{
-		paths.Helper("vmsilo-user"), "add", "--vm=" + m.Name, "--uid=" + strconv.Itoa(m.UID), "--folder=" + m.Runtime("vsock"),
-		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--file=root=" + m.Root,
-		"--program=" + vm.Package + "=" + vm.Program,
-		"--program=vhost-device-vsock=vhost-device-vsock",
-	}
-	if m.Overlay.Type == "qcow2" {
-		words = append(words, "--program=qemu-utils=qemu-img")
-	}
-	if m.SharedHome != "" {
-		words = append(words, "--program=virtiofsd="+paths.Virtiofsd)
-	}
-	d.exec("Service", "ExecStart", words)
-	return part{d.unit, []*dropin{d}}
-}
-
-func diskPart(m *machine.Machine) part {
-	d := inSlice(m, "vmsilo-disk@"+m.Name+".service")
-	d.exec("Service", "ExecStart",
-		[]string{paths.Helper("vmsilo-disk"), "create", "--size=" + strconv.FormatInt(m.Overlay.Size, 10), m.EphemeralDisk()})
-	return part{d.unit, []*dropin{d}}
-}
-
-func netdevPart(m *machine.Machine, i machine.Interface) part {
-	instance := m.Name + ":" + i.Name
-	d := inSlice(m, "vmsilo-netdev@"+instance+".service")
-	belongs(m, d)
-	words := []string{
-		paths.Helper("vmsilo-netdev"), "add",
-		"--tap=" + i.TAP, "--owner=" + strconv.Itoa(m.UID),
-	}
+func netdev(m *machine.Machine, i machine.Interface, unit string) File {
+	d := belongs(m, unit)
+	d.set("Service", "Slice", sliceName(m.Name))
+	d.env("Service", "TAP", i.TAP)
+	d.env("Service", "OWNER", strconv.Itoa(m.UID))
 	if i.HostAddress != "" {
-		words = append(words, "--host-address="+i.HostAddress)
+		d.env("Service", "HOST_ADDRESS", i.HostAddress)
 	}
-	d.exec("Service", "ExecStart", append(words, m.NetdevRecord(i.Name)))
+	if i.MTU != 0 {
+		d.env("Service", "MTU", strconv.Itoa(i.MTU))
+	}
 	// What goes wrong here is shown by systemctl status of the VM, too.
-	d.set("Service", "Environment", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
-	return part{d.unit, []*dropin{d}}
-}
-
-func sharePart(m *machine.Machine) part {
-	instance := m.Name + ":home"
-	socket := inSlice(m, "vmsilo-share@"+instance+".socket")
-	belongs(m, socket)
-	socket.set("Socket", "SocketUser", m.User())
-	socket.set("Socket", "Environment", "OBJECT_SYSTEMD_UNIT="+vmUnit(m.Name))
-	socket.exec("Socket", "ExecStartPre",
-		[]string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, m.SharedHome})
-	service := inSlice(m, "vmsilo-share@"+instance+".service")
-	// The VM's connection starts it, so that this orders the stop alone: the guest still writes while it shuts down.
-	service.set("Unit", "Before", vmUnit(m.Name))
-	service.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
-	service.set("Service", "User", m.VM.User)
-	service.set("Service", "BindPaths", quoteBind(m.SharedHome))
-	service.exec("Service", "ExecStart", []string{paths.Helper("vmsilo-share"), paths.Virtiofsd, m.SharedHome})
-	return part{socket.unit, []*dropin{socket, service}}
-}
-
-func vsockPart(m *machine.Machine) part {
-	d := inSlice(m, "vmsilo-vsock@"+m.Name+".service")
-	d.exec("Service", "ExecStart", []string{
-		"vhost-device-vsock", "--guest-cid=" + strconv.Itoa(m.CID()),
-		"--socket=" + m.VsockDevice(), "--uds-path=" + m.Runtime("vsock", "host.sock"),
-	})
-	return part{d.unit, []*dropin{d}}
-}
-
-func notifyPart(m *machine.Machine) part {
-	socket := inSlice(m, "vmsilo-notify@"+m.Name+".socket")
-	return part{socket.unit, []*dropin{socket, inSlice(m, "vmsilo-notify@"+m.Name+".service")}}
+	d.env("Service", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
+	return d.file()
 }

@@ -37,18 +37,33 @@ func build(t *testing.T, folder string) (tree map[string]string, errText string)
 		t.Fatal(err)
 	}
 	real := strings.NewReplacer(absolute+"/etc", "/etc/vmsilo", absolute+"/usr", "/usr/lib/vmsilo")
-	files, errs := generate([]string{absolute + "/etc", absolute + "/usr"})
+	units, errs := generate([]string{absolute + "/etc", absolute + "/usr"})
 	out := t.TempDir()
-	if err := graph.Write(out, files); err != nil {
+	// The second run meets what the first one left.
+	if err := errors.Join(units.Write(out), units.Write(out)); err != nil {
 		t.Fatal(err)
 	}
 	tree = readTree(t, out)
+	if printed := printedTree(units); !maps.Equal(tree, printed) {
+		t.Errorf("%s: written: %q\nprinted: %q", folder, tree, printed)
+	}
 	for path, content := range tree {
 		tree[path] = real.Replace(content)
 	}
 	var b bytes.Buffer
 	printErrors(&b, errs)
 	return tree, real.Replace(b.String())
+}
+
+// printedTree returns the files that --dry-run prints, as readTree does.
+func printedTree(units *graph.Graph) map[string]string {
+	tree := map[string]string{}
+	for f := range units.Files() {
+		if tree[f.Path] = string(f.Content); f.Target != "" {
+			tree[f.Path] = "-> " + f.Target
+		}
+	}
+	return tree
 }
 
 // readTree returns the files below folder; a symbolic link's content is "-> TARGET".
@@ -77,15 +92,17 @@ func readTree(t *testing.T, folder string) map[string]string {
 
 func writeTree(t *testing.T, folder string, tree map[string]string) {
 	t.Helper()
-	var files []graph.File
-	for path, content := range tree {
+	err := os.RemoveAll(folder)
+	for name, content := range tree {
+		path := filepath.Join(folder, name)
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755))
 		if target, ok := strings.CutPrefix(content, "-> "); ok {
-			files = append(files, graph.File{Path: path, Target: target})
+			err = errors.Join(err, os.Symlink(target, path))
 		} else {
-			files = append(files, graph.File{Path: path, Content: []byte(content)})
+			err = errors.Join(err, os.WriteFile(path, []byte(content), 0o644))
 		}
 	}
-	if err := errors.Join(os.RemoveAll(folder), graph.Write(folder, files)); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -129,8 +146,8 @@ func TestIsolation(t *testing.T) {
 		}
 	}
 	goodFiles := func() []graph.File {
-		files, _ := generate([]string{folder})
-		return slices.DeleteFunc(files, func(f graph.File) bool { return !strings.Contains(f.Path, "@good") })
+		units, _ := generate([]string{folder})
+		return slices.DeleteFunc(slices.Collect(units.Files()), func(f graph.File) bool { return !strings.Contains(f.Path, "@good") })
 	}
 	write("good.toml", "id = 3\n[network.interfaces.lan0]\n")
 	before := goodFiles()

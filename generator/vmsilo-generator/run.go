@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/graph"
@@ -24,7 +25,7 @@ func run(stdout, stderr io.Writer, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("reading the options: %w", err)
 	}
-	files, errs := generate(configPath())
+	units, errs := generate(configPath())
 	switch {
 	case *check:
 		printErrors(stdout, errs)
@@ -34,13 +35,13 @@ func run(stdout, stderr io.Writer, args []string) error {
 		return nil
 	case *dryRun:
 		printErrors(stderr, errs)
-		printFiles(stdout, files)
+		printFiles(stdout, units)
 		return nil
 	case flags.NArg() != 3:
 		return fmt.Errorf("want three folders as systemd gives them, --dry-run or --check; got %q", args)
 	}
 	printErrors(stderr, errs)
-	return graph.Write(flags.Arg(0), files)
+	return units.Write(flags.Arg(0))
 }
 
 func configPath() []string {
@@ -51,22 +52,20 @@ func configPath() []string {
 }
 
 // generate goes the one way of the data: config, machine, graph.
-func generate(path []string) ([]graph.File, []config.Error) {
+func generate(path []string) (*graph.Graph, []config.Error) {
 	c := config.Load(path)
-	machines := make([]*machine.Machine, len(c.VMs))
-	for i, vm := range c.VMs {
-		machines[i] = machine.New(vm)
+	machines := make([]*machine.Machine, 0, len(c.VMs))
+	for vm := range c.All() {
+		machines = append(machines, machine.New(vm))
 	}
-	sound := machines[:0:0]
-	problems := machine.Check(machines)
-	for _, m := range machines {
-		if errs := problems[m.Name]; errs != nil {
-			c.Refuse(m.Name, errs)
-			continue
-		}
-		sound = append(sound, m)
+	for name, errs := range machine.Check(machines) {
+		c.Refuse(name, errs)
 	}
-	return graph.Build(sound, c.Broken), c.Errors()
+	sound := slices.DeleteFunc(machines, func(m *machine.Machine) bool {
+		_, broken := c.Broken[m.Name]
+		return broken
+	})
+	return graph.New(sound, c.Broken), c.Errors()
 }
 
 func printErrors(w io.Writer, errs []config.Error) {
@@ -75,8 +74,8 @@ func printErrors(w io.Writer, errs []config.Error) {
 	}
 }
 
-func printFiles(w io.Writer, files []graph.File) {
-	for _, f := range files {
+func printFiles(w io.Writer, units *graph.Graph) {
+	for f := range units.Files() {
 		if f.Target != "" {
 			fmt.Fprintf(w, "# %s -> %s\n\n", f.Path, f.Target)
 			continue

@@ -101,6 +101,16 @@ func TestMakeHomeRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
+	for path, want := range map[string]string{
+		"link": "symbolic link", "link/demo": "symbolic link", "file": "not a folder", "missing": "it is not there",
+		"missing/demo": "is not there",
+	} {
+		err := run([]string{filepath.Join(dir, path)})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("looking at %s: got %v, want %q", path, err, want)
+		}
+	}
+	must(run([]string{filepath.Join(dir, "bobs")}))
 	mustOwn(t, filepath.Join(dir, "real"), 0, 0, 0o755)
 	if entries, _ := os.ReadDir(filepath.Join(dir, "real")); len(entries) != 0 {
 		t.Errorf("made behind the link: %v", entries)

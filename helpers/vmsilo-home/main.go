@@ -1,12 +1,15 @@
-// Vmsilo-home makes the folder that a VM's user has as home.
+// Vmsilo-home makes the folder that a VM's user has as home, or looks whether another shared folder is there.
 //
 // Synopsis:
 //
 //	vmsilo-home --owner=USER FOLDER
+//	vmsilo-home FOLDER
 //
 // Description:
 //
-// A folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700, owned
+// Without an owner the folder has to be there, with no symbolic link on the way, and nothing is made.
+//
+// With one, a folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700, owned
 // by USER, a name or a uid, and that user's group. The folder around it must be there. No symbolic link is
 // followed on the way. The folder is made with USER's rights where USER may do that, and else with root's,
 // for which the folder around it must be root's alone: nobody can change it meanwhile.
@@ -37,6 +40,12 @@ func run(args []string) error {
 		return fmt.Errorf("want one absolute path, got %q", flags.Args())
 	}
 	folder := filepath.Clean(flags.Arg(0))
+	if *name == "" {
+		if err := lookAt(folder); err != nil {
+			return fmt.Errorf("sharing %q: %w", folder, err)
+		}
+		return nil
+	}
 	owner, err := lookUp(*name)
 	if err != nil {
 		return err
@@ -67,35 +76,65 @@ func as(owner account, f func() error) error {
 
 // makeFolder makes folder when it is not there, and gives it to owner unless that is nil.
 func makeFolder(folder string, owner *account) error {
-	parent, err := unix.Openat2(unix.AT_FDCWD, filepath.Dir(folder), &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS,
-	})
-	switch {
-	case errors.Is(err, unix.ELOOP):
-		return command.Errorf("write the path without links", "%q has a symbolic link in it", filepath.Dir(folder))
-	case errors.Is(err, unix.ENOENT):
-		return command.Errorf("make it first", "%q is not there", filepath.Dir(folder))
-	case err != nil:
-		return fmt.Errorf("opening %q: %w", filepath.Dir(folder), err)
+	parent, err := openParent(folder)
+	if err != nil {
+		return err
 	}
 	defer unix.Close(parent)
 	base := filepath.Base(folder)
-	var st unix.Stat_t
-	switch err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); {
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		return nil
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
-		return errors.New("it is a symbolic link")
-	case err == nil:
-		return errors.New("it is there and is not a folder")
-	case !errors.Is(err, unix.ENOENT):
+	if err := isFolder(parent, base); !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	if owner == nil {
 		return unix.Mkdirat(parent, base, 0o700)
 	}
 	return makeOwned(parent, base, *owner)
+}
+
+// lookAt fails when folder is not there.
+func lookAt(folder string) error {
+	parent, err := openParent(folder)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	err = isFolder(parent, filepath.Base(folder))
+	if errors.Is(err, unix.ENOENT) {
+		return command.Errorf("make it first", "it is not there")
+	}
+	return err
+}
+
+// openParent opens the folder around another.
+func openParent(folder string) (int, error) {
+	around := filepath.Dir(folder)
+	parent, err := unix.Openat2(unix.AT_FDCWD, around, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return -1, command.Errorf("write the path without links", "%q has a symbolic link in it", around)
+	case errors.Is(err, unix.ENOENT):
+		return -1, command.Errorf("make it first", "%q is not there", around)
+	case err != nil:
+		return -1, fmt.Errorf("opening %q: %w", around, err)
+	}
+	return parent, nil
+}
+
+// isFolder fails when base in parent is anything but a folder; with ENOENT when it is nothing.
+func isFolder(parent int, base string) error {
+	var st unix.Stat_t
+	switch err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case err != nil:
+		return err
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return nil
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return errors.New("it is a symbolic link")
+	}
+	return errors.New("it is there and is not a folder")
 }
 
 // makeOwned makes base in parent with root's rights. Until it has its owner it has another name,

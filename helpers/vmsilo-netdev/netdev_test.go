@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -81,6 +82,21 @@ func TestAddAndRemove(t *testing.T) {
 	mustRun(t, "remove", record)
 }
 
+// The kernel takes what the configuration allows, and no more.
+func TestMTU(t *testing.T) {
+	record := inNamespace(t)
+	for _, mtu := range []int{68, 1400, 65521} {
+		mustRun(t, addArgs(record, fmt.Sprintf("--mtu=%d", mtu))...)
+		if got := mustTAP(t).Attrs().MTU; got != mtu {
+			t.Errorf("MTU %d, want %d", got, mtu)
+		}
+	}
+	if err := run(addArgs(record, "--mtu=65522")); err == nil || !strings.Contains(err.Error(), "MTU of 65522") {
+		t.Errorf("an MTU that is too large: %v", err)
+	}
+	mustBeGone(t, record)
+}
+
 // A guest must not be able to give the host an address or a route.
 func TestIPv6(t *testing.T) {
 	record := inNamespace(t)
@@ -114,7 +130,7 @@ func TestLeftovers(t *testing.T) {
 	if err := os.Remove(record); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, addArgs(record)...)
+	mustRun(t, addArgs(record, "--host-address=")...)
 	if err := netlink.LinkDel(mustTAP(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +178,7 @@ func TestArguments(t *testing.T) {
 		{"add"},
 		{"add", "--tap=demo-22", "--owner=70017"},
 		{"add", "--owner=70017", record},
+		{"add", "--tap=", "--owner=0", "--host-address=", record},
 		{"add", "--tap=sixteen-bytes-xx", "--owner=70017", record},
 		{"add", "--tap=demo-22", "--owner=0", record},
 		{"remove"},

@@ -18,6 +18,7 @@ type tap struct {
 	Owner uint32
 
 	hostAddress string
+	mtu         int
 }
 
 // add makes the TAP. The record is there before the TAP, so that nothing is made that is not recorded.
@@ -51,6 +52,11 @@ func (t tap) add(record string) error {
 		}
 		if err := netlink.AddrAdd(link, address); err != nil {
 			return fmt.Errorf("giving it address %s: %w", t.hostAddress, err)
+		}
+	}
+	if t.mtu != 0 {
+		if err := netlink.LinkSetMTU(link, t.mtu); err != nil {
+			return fmt.Errorf("giving it an MTU of %d: %w", t.mtu, err)
 		}
 	}
 	if err := netlink.LinkSetUp(link); err != nil {

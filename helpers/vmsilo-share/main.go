@@ -29,7 +29,7 @@ const (
 func main() { command.Main(run) }
 
 func run(args []string) error {
-	if len(args) != 2 {
+	if len(args) != 2 || args[1] == "" {
 		return fmt.Errorf("want virtiofsd and a folder, got %q", args)
 	}
 	words := virtiofsd(args[0], args[1], os.Getuid(), os.Getgid())

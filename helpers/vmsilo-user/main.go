@@ -2,7 +2,9 @@
 //
 // Synopsis:
 //
-//	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--program=PACKAGE=PROGRAM]…
+//	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--programs=PACKAGE=PROGRAM…]
+//	vmsilo-user add --vm=NAME --refusal=TEXT
+//	vmsilo-user add --vm=NAME --vms=NAMES
 //	vmsilo-user remove --vm=NAME
 //
 // Description:
@@ -10,17 +12,22 @@
 // The user vmsilo-NAME and its group of the same number are static records in /run/userdb: nss-systemd(8)
 // and User= find them there, and no file of /etc changes. Both commands are idempotent.
 //
-// It is the first of a VM's programs to run, and so looks first whether the VM can start at all: it fails when a
-// file is not a regular file or a block device, or when a program cannot be found, and names all of them at once.
-// Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up.
+// It is the first of a VM's programs to run, and so looks first whether the VM can start at all: it fails with the
+// refusal that it is given, or with the names of the VMs that there are when it is given no uid either. It fails, too,
+// when a file is not a regular file or a block device, or when a program cannot be found, and names all of them at
+// once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up.
 //
 // Options:
 //
-//	--vm       the VM
-//	--uid      the user's uid and gid
-//	--folder   a folder to make, which only the user can enter; its parent must be root's alone
-//	--file     a file, and what it is to the VM
-//	--program  a program, by its path or to be found in PATH, and the package that brings it
+// An empty value is none, so that one command line serves every VM.
+//
+//	--vm        the VM
+//	--uid       the user's uid and gid
+//	--folder    a folder to make, which only the user can enter; its parent must be root's alone
+//	--file      a file, and what it is to the VM
+//	--programs  programs, each by its path or to be found in PATH, after the package that brings it; between blanks
+//	--refusal   why the VM cannot start, in one or more lines
+//	--vms       the VMs that are configured
 package main
 
 import (
@@ -60,8 +67,10 @@ func run(folder string, args []string) error {
 	}
 	flags := flag.NewFlagSet("vmsilo-user", flag.ContinueOnError)
 	vm := flags.String("vm", "", "the VM")
-	uid := flags.Int("uid", 0, "the user's uid and gid")
+	uidText := flags.String("uid", "", "the user's uid and gid")
 	folderPath := flags.String("folder", "", "a folder to make for the user")
+	refusal := flags.String("refusal", "", "why the VM cannot start")
+	vms := flags.String("vms", "", "the VMs that are configured")
 	var needed needs
 	needed.register(flags)
 	if err := flags.Parse(args[1:]); err != nil {
@@ -71,19 +80,34 @@ func run(folder string, args []string) error {
 	if args[0] == "remove" {
 		return remove(folder, name)
 	}
+	switch {
+	case *refusal != "":
+		return errors.New(*refusal)
+	case *uidText == "":
+		return unknown(*vm, *vms)
+	}
 	if err := needed.err(*vm); err != nil {
 		return err
 	}
-	if *uid <= 0 {
-		return fmt.Errorf("adding user %q: %d is no uid for it", name, *uid)
+	uid, err := strconv.Atoi(*uidText)
+	if err != nil || uid <= 0 {
+		return fmt.Errorf("adding user %q: %q is no uid for it", name, *uidText)
 	}
-	if err := add(folder, name, *uid); err != nil {
+	if err := add(folder, name, uid); err != nil {
 		return fmt.Errorf("adding user %q: %w", name, err)
 	}
 	if *folderPath != "" {
-		return makeFolder(*folderPath, *uid)
+		return makeFolder(*folderPath, uid)
 	}
 	return nil
+}
+
+// unknown returns the error for a VM that is not configured, while others may be.
+func unknown(vm, others string) error {
+	if others == "" {
+		return fmt.Errorf("no VM is named %s; none is configured", vm)
+	}
+	return fmt.Errorf("no VM is named %s; there are: %s", vm, others)
 }
 
 // makeFolder makes a folder that uid alone can enter, or takes what an earlier run left. Nobody but root writes to the

@@ -14,22 +14,29 @@ type needs struct{ missing []string }
 
 // register adds the options that name what is needed.
 func (n *needs) register(flags *flag.FlagSet) {
-	flags.Func("file", "a file that the VM needs, as WHAT=PATH", n.check(lookAtFile))
-	flags.Func("program", "a program that the VM needs, as PACKAGE=PROGRAM", n.check(lookForProgram))
-}
-
-// check makes an option of a function that returns what is wrong with a value.
-func (n *needs) check(look func(label, value string) string) func(string) error {
-	return func(arg string) error {
-		label, value, ok := strings.Cut(arg, "=")
-		if !ok {
-			return fmt.Errorf("want LABEL=VALUE, got %q", arg)
-		}
-		if problem := look(label, value); problem != "" {
-			n.missing = append(n.missing, problem)
+	flags.Func("file", "a file that the VM needs, as WHAT=PATH", func(arg string) error {
+		return n.check(lookAtFile, arg)
+	})
+	flags.Func("programs", "programs that the VM needs, each as PACKAGE=PROGRAM", func(list string) error {
+		for _, arg := range strings.Fields(list) {
+			if err := n.check(lookForProgram, arg); err != nil {
+				return err
+			}
 		}
 		return nil
+	})
+}
+
+// check notes what is wrong with the value of a label, as look returns it.
+func (n *needs) check(look func(label, value string) string, arg string) error {
+	label, value, ok := strings.Cut(arg, "=")
+	if !ok {
+		return fmt.Errorf("want LABEL=VALUE, got %q", arg)
 	}
+	if problem := look(label, value); problem != "" {
+		n.missing = append(n.missing, problem)
+	}
+	return nil
 }
 
 // err returns all that is missing in one line, or nil.

@@ -24,13 +24,13 @@ func TestNeeds(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--file=kernel=" + path("kernel"), "--program=dash=sh"}, nil},
+		{[]string{"--file=kernel=" + path("kernel"), "--programs=dash=sh bash=bash"}, nil},
 		{[]string{"--file=kernel=" + path("none")}, []string{`VM "demo"`, "its kernel", path("none"), "not there"}},
 		{[]string{"--file=root=" + path("fifo")}, []string{"its root", "neither a regular file"}},
 		{[]string{"--file=root=" + path("loop")}, []string{"its root", "cannot be looked at"}},
 		{[]string{"--file=root=" + dir}, []string{"neither"}},
-		{[]string{"--program=qemu-system-x86=no-such-qemu"}, []string{`"no-such-qemu"`, "package qemu-system-x86"}},
-		{[]string{"--program=virtiofsd=/no/such/virtiofsd", "--file=initrd=/no/initrd"}, []string{"package virtiofsd", "its initrd"}},
+		{[]string{"--programs=qemu-system-x86=no-such-qemu"}, []string{`"no-such-qemu"`, "package qemu-system-x86"}},
+		{[]string{"--programs=dash=sh virtiofsd=/no/such/virtiofsd", "--file=initrd=/no/initrd"}, []string{"package virtiofsd", "its initrd"}},
 	} {
 		folder := filepath.Join(dir, "userdb")
 		err := run(folder, append([]string{"add", "--vm=demo", "--uid=70003"}, c.args...))

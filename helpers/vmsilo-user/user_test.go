@@ -81,9 +81,31 @@ func TestFolder(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{nil, {"frob"}, {"add", "--vm=demo"}, {"add", "--vm=demo", "--uid=-3"}} {
+	for _, args := range [][]string{nil, {"frob"}, {"add", "--vm=demo"}, {"add", "--vm=demo", "--uid=-3"}, {"add", "--vm=demo", "--uid=x"}} {
 		if err := run(t.TempDir(), args); err == nil {
 			t.Errorf("%q is taken", args)
+		}
+	}
+}
+
+// A VM that is refused has no user, whatever else is said of it.
+func TestRefusals(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "userdb")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--refusal=/etc/vmsilo/demo.toml:1:1: wrong\n    ^ \"$x\" %n", "--vms=a", "--uid="}, "/etc/vmsilo/demo.toml:1:1: wrong\n    ^ \"$x\" %n"},
+		{[]string{"--refusal=wrong", "--uid=70003"}, "wrong"},
+		{[]string{"--refusal=", "--uid=", "--vms=a, b and 3 more", "--file=kernel="}, "no VM is named demo; there are: a, b and 3 more"},
+		{[]string{"--refusal=", "--uid=", "--vms=", "--programs="}, "no VM is named demo; none is configured"},
+	} {
+		err := run(folder, append([]string{"add", "--vm=demo"}, c.args...))
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%q: got %v, want %q", c.args, err, c.want)
+		}
+		if _, err := os.Stat(folder); err == nil {
+			t.Errorf("%q: a user was made", c.args)
 		}
 	}
 }

@@ -1,0 +1,38 @@
+package graph
+
+import (
+	"vmsilo/generator/config"
+	"vmsilo/generator/machine"
+	"vmsilo/internal/paths"
+)
+
+func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
+	d := belongs(m, unit)
+	d.set("Socket", "Slice", sliceName(m.Name))
+	d.set("Socket", "SocketUser", m.User())
+	d.env("Socket", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
+	// The home is made when it is not there; any other folder has to be.
+	words := []string{paths.Helper("vmsilo-home")}
+	if s.Tag == config.HomeTag {
+		words = append(words, "--owner="+m.VM.User)
+	}
+	d.exec("Socket", "ExecStartPre", append(words, s.Source))
+	return d.file()
+}
+
+func shareService(m *machine.Machine, s machine.Share, unit string) File {
+	d := newDropin(unit)
+	// The VM's connection starts it, so that this orders the stop alone: the guest still writes while it shuts down.
+	d.set("Unit", "Before", vmUnit(m.Name))
+	d.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
+	d.set("Service", "Slice", sliceName(m.Name))
+	d.set("Service", "User", m.VM.User)
+	bind := "BindPaths"
+	if s.ReadOnly {
+		bind = "BindReadOnlyPaths"
+	}
+	d.set("Service", bind, quoteBind(s.Source))
+	d.env("Service", "VIRTIOFSD", paths.Virtiofsd)
+	d.env("Service", "SOURCE", s.Source)
+	return d.file()
+}
