@@ -11,7 +11,7 @@ write_vms() {
   for ((i = 1; i <= $1; i++)); do
     {
       printf 'id = %d\nhypervisor = "qemu"\nmemory = "1G"\ndescription = "number %d"\n' $((i + 2)) "$i"
-      write_interfaces "$i" '\n[network.interfaces.%s]\nhost_address = "%s"\n'
+      write_interfaces "$i" '\n[network.interfaces.%s]\nhost_address = "%s/30"\n'
       [[ " ${shares[*]} " != *" docs "* ]] || printf '\n[shared_directories.docs]\nsource = "/srv/docs"\ntarget = "/home/user/docs"\n'
     } >"$2/vm$i.toml"
   done
@@ -30,13 +30,13 @@ write_containers() {
   done
 }
 
-# write_interfaces NUMBER FORMAT prints FORMAT for each interface, with a network that is nobody else's.
+# write_interfaces NUMBER FORMAT prints FORMAT for each interface, with an address in a /30 that is nobody else's.
 write_interfaces() {
   local j address
   for j in "${!interfaces[@]}"; do
     address=$((4 * ($1 * ${#interfaces[@]} + j)))
     # shellcheck disable=SC2059 # the format is the caller's
-    printf "$2" "${interfaces[j]}" "10.200.$((address >> 8)).$(((address & 255) + 1))/30"
+    printf "$2" "${interfaces[j]}" "10.200.$((address >> 8)).$(((address & 255) + 1))"
   done
 }
 
