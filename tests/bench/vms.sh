@@ -2,7 +2,7 @@
 # The VMs that the benchmarks measure with, and containers that say as much. Sourced.
 
 # What a VM shares: its home, and a folder besides. A container has a volume for each.
-shares=(home)
+shares=(home docs)
 interfaces=(lan0 wan0)
 
 # write_vms COUNT FOLDER writes vm1.toml … for vmsilo-generator.
@@ -12,7 +12,7 @@ write_vms() {
     {
       printf 'id = %d\nhypervisor = "qemu"\nmemory = "1G"\ndescription = "number %d"\n' $((i + 2)) "$i"
       write_interfaces "$i" '\n[network.interfaces.%s]\nhost_address = "%s/30"\n'
-      [[ " ${shares[*]} " != *" docs "* ]] || printf '\n[shared_directories.docs]\nsource = "/srv/docs"\ntarget = "/home/user/docs"\n'
+      printf '\n[shared_directories.docs]\nsource = "/srv/docs"\ntarget = "/home/user/docs"\n'
     } >"$2/vm$i.toml"
   done
 }
@@ -24,7 +24,7 @@ write_containers() {
     {
       printf '[Unit]\nDescription=number %d\n\n[Container]\nContainerName=vm%d\n' "$i" "$i"
       printf 'Image=registry.example/default:1\nPodmanArgs=--memory=1g --cpus=2\nVolume=/shared/vm%d:/home/user\n' "$i"
-      [[ " ${shares[*]} " != *" docs "* ]] || printf 'Volume=/srv/docs:/home/user/docs\n'
+      printf 'Volume=/srv/docs:/home/user/docs\n'
       write_interfaces "$i" 'Network=%s:ip=%s\n'
     } >"$2/vm$i.container"
   done
