@@ -32,23 +32,21 @@ func (c *Config) checkDependencies() {
 		known[vm.Name], _ = vm.needs()
 	}
 	circular := circles(known)
-	for _, vm := range slices.Collect(c.All()) {
-		var errs []Error
+	problems := map[string][]Error{}
+	for vm := range c.All() {
 		names, at := vm.needs()
 		for n, name := range names {
 			if _, ok := known[name]; !ok {
 				hint := didYouMean(name, slices.Sorted(maps.Keys(known)))
-				errs = append(errs, Error{at(n), fmt.Sprintf("there is no VM %q to depend on", name), hint})
+				problems[vm.Name] = append(problems[vm.Name], Error{at(n), fmt.Sprintf("there is no VM %q to depend on", name), hint})
 			} else if way := wayTo(vm.Name, name, circular); way != nil {
 				way = append([]string{vm.Name}, way...)
 				message := fmt.Sprintf("VM %q would depend on itself: %s", vm.Name, strings.Join(way, " -> "))
-				errs = append(errs, Error{at(n), message, "take one of them out"})
+				problems[vm.Name] = append(problems[vm.Name], Error{at(n), message, "take one of them out"})
 			}
 		}
-		if errs != nil {
-			c.Refuse(vm.Name, errs)
-		}
 	}
+	c.refuseAll(problems)
 }
 
 // circles returns what is left of the dependencies when VMs that need none are taken out again and again: the circles,

@@ -81,9 +81,7 @@ func (c *Config) checkDisks() {
 			})
 		}
 	}
-	for name, errs := range problems {
-		c.Refuse(name, errs)
-	}
+	c.refuseAll(problems)
 }
 
 // otherBearers names the first few of bearers but the nth.

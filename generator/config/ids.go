@@ -21,11 +21,13 @@ func (c *Config) checkIDs() {
 		next++
 		return next - 1
 	}
-	for _, vm := range slices.Collect(c.All()) {
+	problems := map[string][]Error{}
+	for vm := range c.All() {
 		if e, wrong := checkID(vm, byID[vm.ID], free); wrong {
-			c.Refuse(vm.Name, []Error{e})
+			problems[vm.Name] = []Error{e}
 		}
 	}
+	c.refuseAll(problems)
 }
 
 // checkID checks one VM, of whose id all bearers are given; free returns another id that nobody has each time.

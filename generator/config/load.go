@@ -47,6 +47,12 @@ func (c *Config) Refuse(name string, errs []Error) {
 	c.Broken[name] = broken
 }
 
+func (c *Config) refuseAll(problems map[string][]Error) {
+	for name, errs := range problems {
+		c.Refuse(name, errs)
+	}
+}
+
 // Errors returns every error of every file once, ordered by file and place.
 func (c *Config) Errors() []Error {
 	all := slices.Clone(c.files)
@@ -82,7 +88,9 @@ func Load(path []string) *Config {
 	// What could not be read, be it a folder or a default, may be what restricts.
 	hostErrs = capped(ordered(append(errs, hostErrs...)))
 	c.files = slices.Clone(hostErrs)
-	for _, l := range loadVMs(files, defaults, host) {
+	found := loadVMs(files, defaults, host)
+	c.VMs = make([]VM, 0, len(found))
+	for _, l := range found {
 		switch {
 		case l.masked:
 		case l.notVM != nil:

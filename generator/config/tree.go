@@ -66,6 +66,9 @@ const maxKeys = 4096
 
 // tooManyKeys returns the place of the first key too many.
 func tooManyKeys(file *File) (at Position, many bool) {
+	if len(file.data) < 2*maxKeys { // a key and its dot
+		return Position{}, false
+	}
 	var parser unstable.Parser
 	parser.Reset(file.data)
 	keys := 0
