@@ -104,6 +104,7 @@ for unit in vmsilo-down@noimage vmsilo-lost@noimage; do
 done
 check "a part is" same vmsilo-noimage.slice "$(systemctl show --property=Slice --value vmsilo-disk@noimage.service)"
 check "a part of a VM that is configured stays among the failed units" systemctl --quiet is-failed vmsilo-user@noimage.service
+check "no command line names a variable that is not set" fails grep 'unset environment variable' <(journalctl --boot --output=cat)
 check "one name that was mistyped is not among the failed units" \
   fails systemctl --quiet is-failed vmsilo-user@nosuch.service
 finish
