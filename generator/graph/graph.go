@@ -86,10 +86,10 @@ func (g *Graph) common() []File {
 	return files
 }
 
-// mask keeps the drop-in that all of a VM's services share away from one that begins with vmsilo- and is not a part of
-// the VM: it stops the VM's parts, and would end itself in the VM's slice. A file of the same name in a folder that
-// names the unit better takes the other's place, but only here: one in the folder of the templates would not, since
-// what stands in the generator's folder comes before.
+// mask keeps the drop-in that all of a VM's services share away from a unit that has such a name and is no part of the
+// VM: one that stops the VM must not be in the slice that is stopped. Of two files of one name, the one for fewer units
+// counts. It is written here and not installed beside the templates, since systemd looks for all of them in the
+// generator's folder before it looks in that one.
 func mask(unit string) File {
 	d := newDropin(unit)
 	d.content = append(d.content, "# Nothing here, so that nothing of vmsilo-@.service.d holds for this unit.\n"...)

@@ -8,6 +8,7 @@
 // Description:
 //
 // add makes a persistent TAP that only the owner can attach to, gives it the host's address and its MTU, and raises it.
+// An address that is empty is none.
 // What it makes is written to the file RECORD, and remove takes away what the record says, and the record.
 // A TAP of the same owner that an earlier run left is replaced; any other interface of that name is left alone.
 package main

@@ -1,6 +1,6 @@
 #!/bin/bash
 # No string of a VM's file can become a directive, a specifier, a variable or another argument: systemd gives the VMM
-# exactly these words.
+# and the helpers exactly these words.
 # host: --no-image --release=trixie
 # shellcheck disable=SC2016,SC2317,SC1003 # strings as they are, and functions that check calls
 # shellcheck source=tests/lib/inside.sh
@@ -17,25 +17,49 @@ kernel_params = ["a=%H", "b=\"x y\"", "c=${HOME}$$", "d=\\", "e='é'"]
 hypervisor_args = ["-x", "a b\nExecStartPre=/bin/false", "%n", "$MAINPID", "${HOME}", "\"", "'", "\\", "", "ü", ";", "--", "@-+!:", "\t "]
 shared_home = "/srv/home/%H $HOME \"quoted\" 'single': \\ back"
 END
+# systemd 257 itself loses the quotes of a path that it binds when it starts a process; all else has to arrive.
+cat >/etc/vmsilo/home.toml <<'END'
+id = 42
+hypervisor = "qemu"
+image = "/srv"
+shared_home = '/srv/home/%H 100%% $HOME ${HOME} single: \ b'
+END
+mkdir '/srv/home/%H 100%% $HOME ${HOME} single: \ b'
+cat >/etc/vmsilo/bad.toml <<'END'
+id = 41
+memroy = '%n %% $HOME ${HOME} $$ \ " ;' # ' é \x41 \n ExecStart=/bin/false
+END
 home=$'/srv/home/%H $HOME "quoted" \'single\': \\ back'
 
-# A VMM that says what it was given: a word a line, in a form that hides nothing.
-mv /usr/bin/qemu-system-x86_64 /usr/bin/qemu-system-x86_64.away
-cat >/usr/bin/qemu-system-x86_64 <<'END'
+# tells PROGRAM puts one in its place that says what it was given, a word a line, in a form that hides nothing, and then
+# becomes the program; the VMM fails instead.
+tells() {
+  mv "$1" "$1.away"
+  cat >"$1" <<'END'
 #!/bin/bash
 for word in "$@"; do
   echo "word: $(base64 --wrap=0 <<<"$word")"
 done
-exit 1
+[[ $0 != *qemu-system* ]] || exit 1
+exec "$0.away" "$@"
 END
-chmod 755 /usr/bin/qemu-system-x86_64
+  chmod 755 "$1"
+}
+tells /usr/bin/qemu-system-x86_64
+tells /usr/libexec/virtiofsd
+tells /usr/libexec/vmsilo/vmsilo-user
+
+# words UNIT prints what the unit's programs were given.
+words() {
+  # The last line may come a moment after the program's end.
+  journalctl --sync
+  journalctl --boot --unit="$1" --output=cat | sed -n 's/^word: //p' |
+    while read -r word; do base64 --decode <<<"$word"; done
+}
 
 systemctl daemon-reload
 systemctl start vmsilo@strings 2>/dev/null
-# The VMM's last line may come a moment after its end.
-journalctl --sync
-words=$(journalctl --boot --unit=vmsilo@strings --output=cat | sed -n 's/^word: //p' |
-  while read -r word; do base64 --decode <<<"$word"; done)
+words=$(words vmsilo@strings)
 
 # given WORD… tells whether the VMM was given these, one after the other.
 given() {
@@ -54,5 +78,26 @@ check "nothing was run before the VMM" same '' "$(systemctl show --property=Exec
 check "the home's folder was made under its name" test -d "$home"
 check "and is what virtiofsd would see" same "$home:$home:rbind" \
   "$(systemctl show --property=BindPaths --value vmsilo-share@strings:home.service)"
+
+parts=$(systemctl show --property=ExecStart vmsilo-{user,disk,vsock}@strings.service vmsilo-share@strings:home.service)
+check "the parts' command lines hold no value" fails grep --extended-regexp '/srv|70040' <<<"$parts"
+check "but name them" holds "$parts" '--file=kernel=${VM_KERNEL}' '--uid=${VM_UID}' '--guest-cid=${VM_CID}' '${SOURCE}'
+check "the helper was given the image's files" holds $'\n'"$(words vmsilo-user@strings)"$'\n' \
+  $'\n--refusal=\n--vms=bad, home, strings\n--uid=70040\n' \
+  $'\n--file=kernel=/srv/image, of 100% "$HOME"/vmlinuz\n--file=initrd=/srv/image, of 100% "$HOME"/initrd\n' \
+  $'\n--programs=qemu-system-x86=qemu-system-x86_64 vhost'
+# Without a socket of the VMM it ends at once.
+systemctl start --wait vmsilo-share@home:home.service
+check "virtiofsd was given the home" holds $'\n'"$(words vmsilo-share@home:home.service)"$'\n' \
+  $'\n--shared-dir=/srv/home/%H 100%% $HOME ${HOME} single: \\ b\n'
+
+# What is wrong with a file is told as it is, with its line.
+refusal=$("$(find /usr/lib/systemd/system-generators -name vmsilo-generator)" --check 2>/dev/null)
+check "an error shows its line" holds "$refusal" "    $(tail -n 1 /etc/vmsilo/bad.toml)"$'\n' 'did you mean "memory"?'
+systemctl start vmsilo@bad 2>/dev/null
+check "the refusal is what --check prints" holds $'\n'"$(words vmsilo-user@bad)"$'\n' $'\n'"--refusal=$refusal"$'\n'
+check "the journal says it" holds "$(journalctl --boot --output=cat OBJECT_SYSTEMD_UNIT=vmsilo@bad.service)" "error: $refusal"
+check "and so does systemctl status, line by line" holds \
+  "$(systemctl status --no-pager --full vmsilo@bad 2>&1)" "$(tail -n 1 /etc/vmsilo/bad.toml)"
 check "nothing is left" nothing_left
 finish

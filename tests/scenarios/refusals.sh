@@ -98,6 +98,13 @@ check "who is no member may not" grep --quiet -E 'authentication required|Access
 
 check "the errors of all files are printed together" holds "$("$(find /usr/lib/systemd/system-generators -name vmsilo-generator)" --check 2>&1)" \
   bad.toml:2:1 twin1.toml:1:6 twin2.toml:1:6
+for unit in vmsilo-down@noimage vmsilo-lost@noimage; do
+  check "$unit is not in the slice of the VM that it stops" same vmsilo.slice "$(systemctl show --property=Slice --value "$unit.service")"
+  check "nor has it the VM's environment" same '' "$(systemctl show --property=Environment --value "$unit.service")"
+done
+check "a part is" same vmsilo-noimage.slice "$(systemctl show --property=Slice --value vmsilo-disk@noimage.service)"
+check "a part of a VM that is configured stays among the failed units" systemctl --quiet is-failed vmsilo-user@noimage.service
+check "no command line names a variable that is not set" fails grep 'unset environment variable' <(journalctl --boot --output=cat)
 check "one name that was mistyped is not among the failed units" \
   fails systemctl --quiet is-failed vmsilo-user@nosuch.service
 finish
