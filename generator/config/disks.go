@@ -51,7 +51,7 @@ func checkPCI(s string) string {
 
 // bearer is one disk of one VM.
 type bearer struct {
-	vm   VM
+	vm   *VM
 	disk Disk
 }
 

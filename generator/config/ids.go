@@ -31,7 +31,7 @@ func (c *Config) checkIDs() {
 }
 
 // checkID checks one VM, of whose id all bearers are given; free returns another id that nobody has each time.
-func checkID(vm VM, bearers []string, free func() int) (e Error, wrong bool) {
+func checkID(vm *VM, bearers []string, free func() int) (e Error, wrong bool) {
 	switch {
 	case vm.origin == nil, vm.ID == 0 && vm.origin.root().table["id"] != nil: // said already
 		return Error{}, false

@@ -21,7 +21,7 @@ var DefaultPath = []string{"/etc/vmsilo", "/usr/lib/vmsilo"}
 // Config is the whole configuration.
 type Config struct {
 	// VMs are those whose files hold no error, by name.
-	VMs []VM
+	VMs []*VM
 	// Broken holds every other VM by its name.
 	Broken map[string]Broken
 	// files are the errors of files that belong to no VM.
@@ -31,7 +31,7 @@ type Config struct {
 // Broken is a VM that cannot be built.
 type Broken struct {
 	// VM is what could be read of it.
-	VM VM
+	VM *VM
 	// Errors say why it cannot be built.
 	Errors []Error
 }
@@ -39,7 +39,7 @@ type Broken struct {
 // Refuse takes the VM named name out, with what is wrong with it; one that is out already has that, too.
 func (c *Config) Refuse(name string, errs []Error) {
 	broken := c.Broken[name]
-	if i := slices.IndexFunc(c.VMs, func(vm VM) bool { return vm.Name == name }); i >= 0 {
+	if i := slices.IndexFunc(c.VMs, func(vm *VM) bool { return vm.Name == name }); i >= 0 {
 		broken.VM = c.VMs[i]
 		c.VMs = slices.Delete(c.VMs, i, i+1)
 	}
@@ -63,8 +63,8 @@ func (c *Config) Errors() []Error {
 }
 
 // All returns every VM, broken ones as far as they could be read: a VM that is broken by now may be running.
-func (c *Config) All() iter.Seq[VM] {
-	return func(yield func(VM) bool) {
+func (c *Config) All() iter.Seq[*VM] {
+	return func(yield func(*VM) bool) {
 		for _, vm := range c.VMs {
 			if !yield(vm) {
 				return
@@ -89,7 +89,7 @@ func Load(path []string) *Config {
 	hostErrs = capped(ordered(append(errs, hostErrs...)))
 	c.files = slices.Clone(hostErrs)
 	found := loadVMs(files, defaults, host)
-	c.VMs = make([]VM, 0, len(found))
+	c.VMs = make([]*VM, 0, len(found))
 	for _, l := range found {
 		switch {
 		case l.masked:
@@ -112,7 +112,7 @@ func Load(path []string) *Config {
 type loaded struct {
 	masked bool
 	notVM  *Error
-	vm     VM
+	vm     *VM
 	errs   []Error
 }
 
@@ -147,7 +147,7 @@ func loadVM(base string, file source, defaults *Node, host Host) loaded {
 		return loaded{notVM: &e}
 	}
 	if errs != nil {
-		return loaded{vm: VM{Name: name, Path: file.path}, errs: errs}
+		return loaded{vm: &VM{Name: name, Path: file.path}, errs: errs}
 	}
 	vm, errs := decodeVM(name, tree, defaults, host)
 	return loaded{vm: vm, errs: errs}

@@ -115,8 +115,8 @@ func (k imageKeys) resolve(vm *VM) {
 }
 
 // decodeVM decodes a VM's own tree, merged over the defaults.
-func decodeVM(name string, own, defaults *Node, host Host) (VM, []Error) {
-	vm := VM{
+func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
+	vm := &VM{
 		Name:         name,
 		Path:         own.key.File.Path,
 		Color:        "grey",
@@ -138,10 +138,10 @@ func decodeVM(name string, own, defaults *Node, host Host) (VM, []Error) {
 	var d decoder
 	image := imageKeys{image: "default"}
 	tree := merge(defaults, own)
-	d.honour(&vm, own, tree)
-	d.table(d.vmFields(&vm, &image)...)(tree)
-	d.checkShares(&vm, tree)
-	image.resolve(&vm)
+	d.honour(vm, own, tree)
+	d.table(d.vmFields(vm, &image)...)(tree)
+	d.checkShares(vm, tree)
+	image.resolve(vm)
 	return vm, d.errs
 }
 
@@ -154,7 +154,7 @@ func (d *decoder) sharedHome(vm *VM) func(*Node) {
 				vm.SharedHome = ""
 			}
 		case unstable.String:
-			d.text(&vm.SharedHome, absolute)(n)
+			d.text(&vm.SharedHome, checkSource)(n)
 		default:
 			d.wrongType(n, "true, false or an absolute path")
 		}

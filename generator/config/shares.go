@@ -41,10 +41,22 @@ func (d *decoder) sharedDirectories(vm *VM) func(*Node) {
 
 func (d *decoder) shareFields(s *SharedDirectory) []field {
 	return []field{
-		{"source", d.text(&s.Source, absolute)},
+		{"source", d.text(&s.Source, checkSource)},
 		{"target", d.text(&s.Target, checkTarget)},
 		{"read_only", d.bool(&s.ReadOnly)},
 	}
+}
+
+// checkSource wants a path on the host that systemd can put before virtiofsd: systemd 257 loses a quote in the paths of
+// BindPaths= on its way to the process.
+func checkSource(s string) string {
+	if problem := absolute(s); problem != "" {
+		return problem
+	}
+	if strings.ContainsAny(s, `"'`) {
+		return fmt.Sprintf("%q has a quote in it, which systemd cannot bind", s)
+	}
+	return ""
 }
 
 var (

@@ -39,7 +39,7 @@ func New(machines []*machine.Machine, broken map[string]config.Broken) *Graph {
 }
 
 // add adds a VM with what every VM has, and the files of its own.
-func (g *Graph) add(v config.VM, own func() []File) {
+func (g *Graph) add(v *config.VM, own func() []File) {
 	g.autostart = g.autostart || v.Autostart
 	g.vms = append(g.vms, vm{v.Name, func() []File {
 		// The link makes the VM show in systemctl list-unit-files.

@@ -16,7 +16,7 @@ func broken(n int, errs ...config.Error) *Graph {
 	all := map[string]config.Broken{}
 	for i := range n {
 		name := fmt.Sprintf("vm%03d", i)
-		all[name] = config.Broken{VM: config.VM{Name: name, Autostart: true}, Errors: errs}
+		all[name] = config.Broken{VM: &config.VM{Name: name, Autostart: true}, Errors: errs}
 	}
 	return New(nil, all)
 }

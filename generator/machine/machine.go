@@ -29,7 +29,7 @@ const (
 
 // Machine is a VM with every derived value.
 type Machine struct {
-	config.VM
+	*config.VM
 	// UID is the uid and gid of the VM's own user.
 	UID        int
 	Interfaces []Interface
@@ -58,7 +58,7 @@ type Interface struct {
 }
 
 // New derives the machine of vm.
-func New(vm config.VM) *Machine {
+func New(vm *config.VM) *Machine {
 	m := &Machine{VM: vm, UID: baseUID + vm.ID}
 	for i, iface := range vm.Interfaces {
 		index := firstIndex + i

@@ -28,7 +28,7 @@ func TestTAPName(t *testing.T) {
 }
 
 func TestDerived(t *testing.T) {
-	m := New(config.VM{
+	m := New(&config.VM{
 		Name: "demo", ID: 17, Overlay: config.Overlay{Type: "qcow2"}, SharedHome: "/shared/demo",
 		Interfaces: []config.Interface{{Name: "eth0"}, {Name: "wan", MAC: "52:54:00:12:34:56"}},
 	})
@@ -50,7 +50,7 @@ func TestDerived(t *testing.T) {
 }
 
 func TestCommandLineOfSharesAndAddresses(t *testing.T) {
-	m := New(config.VM{
+	m := New(&config.VM{
 		Name: "demo", ID: 17, Overlay: config.Overlay{Type: "tmpfs"},
 		Interfaces: []config.Interface{{
 			Name: "wan", MAC: "52:54:00:12:34:56", MTU: 1400,
