@@ -20,7 +20,7 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const base = "[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\nConfigureWithoutCarrier=yes\n"
+	const base = "[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\nLLMNR=no\nConfigureWithoutCarrier=yes\n"
 	want := map[string]string{
 		"network/70-vmsilo-wan.network": header + "[Match]\nName=wan\n\n[Link]\nRequiredForOnline=no\nMTUBytes=1400\n\n" + base +
 			"Address=10.0.0.1/31\nAddress=fd00::1/127\n\n[Route]\nGateway=10.0.0.0\nMetric=1024\n" +

@@ -15,7 +15,7 @@ const header = "# Written by vmsilo-network from the kernel command line\n"
 const defaultMetric = 1024
 
 // network is the systemd.network(5) file of an interface. Nothing is asked of the network itself: who else is on it
-// must not give this VM an address or a route. An interface without addresses has its link-local one.
+// must not give this VM an address or a route, nor hear its name. An interface without addresses has its link-local one.
 func network(i cmdline.Interface, rank int) string {
 	var text strings.Builder
 	text.WriteString(header)
@@ -23,7 +23,7 @@ func network(i cmdline.Interface, rank int) string {
 	if i.MTU != 0 {
 		fmt.Fprintf(&text, "MTUBytes=%d\n", i.MTU)
 	}
-	text.WriteString("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\nConfigureWithoutCarrier=yes\n")
+	text.WriteString("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\nLLMNR=no\nConfigureWithoutCarrier=yes\n")
 	for _, a := range i.Addresses {
 		fmt.Fprintf(&text, "Address=%s\n", a)
 	}
