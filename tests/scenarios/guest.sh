@@ -53,12 +53,12 @@ check "each once" same 4 "$(of_guest | grep --count 'kernel parameter vmsilo')"
 check "nothing failed" same 0 "$(guest full 'systemctl list-units --failed --plain --no-legend | wc -l')"
 
 echo "network"
-addresses=$(guest full 'ip -brief address' | tr --squeeze-repeats ' ')
+addresses=$(guest full 'ip -color=never -brief address' | tr --squeeze-repeats ' ')
 check "eth0 has its addresses" holds "$addresses" " 10.9.0.3/31 fd09::3/127 fe80::"
 check "eth1 has its own" holds "$addresses" " 10.9.1.2/24 fe80::"
 check "none has a link-local one" grep --quiet --extended-regexp '^none UP fe80::[^ ]*/64 *$' <<<"$addresses"
 check "eth1 has its MTU" same 1400 "$(guest full 'cat /sys/class/net/eth1/mtu')"
-routes=$(guest full 'ip route; ip -6 route' | tr --squeeze-repeats ' ')
+routes=$(guest full 'ip -color=never route; ip -color=never -6 route' | tr --squeeze-repeats ' ')
 check "the way out, IPv4" holds "$routes" "default via 10.9.0.2 dev eth0 proto static metric 1024"
 check "the way out, IPv6" holds "$routes" "default via fd09::2 dev eth0 proto static metric 1024"
 check "a gateway outside the networks" holds "$routes" "default via 192.0.2.1 dev eth1 proto static metric 1025 onlink"
