@@ -80,7 +80,7 @@ check "the host has it" same "of the guest" "$(cat /srv/work/file)"
 check "a folder of the system stays as it is" guest full 'test -e /etc/passwd'
 # shellcheck disable=SC2016 # for the guest
 check "they come before users and before READY" guest full '
-  at() { systemctl show --property="$2" --value "$1"; }
+  at() { systemctl --no-pager show --property="$2" --value "$1"; }
   users=$(at systemd-user-sessions.service ActiveEnterTimestampMonotonic) ready=$(at vmsilo-ready.service ExecMainStartTimestampMonotonic)
   for mount in home-user.mount home-user-work.mount "srv-my\\x20docs.mount"; do
     up=$(at "$mount" ActiveEnterTimestampMonotonic)
@@ -103,11 +103,12 @@ check "none has another level, or another name" same "6 full-guest" \
 
 echo "clock"
 check "chrony has nothing to do here" same inactive "$(guest full 'systemctl is-active chrony')"
+check "its file and its rule are right" guest full \
+  'chronyd -p -f /usr/lib/vmsilo/chrony.conf && udevadm verify /usr/lib/udev/rules.d/70-vmsilo-ptp.rules'
 check "the guest's time is the host's" test "$(($(guest full 'date +%s') - EPOCHSECONDS))" -ge -1
 # shellcheck disable=SC2016 # for the guest
 guest full 'setsid bash -c "while sleep 0.1; do echo clock \$EPOCHREALTIME; done" >/dev/console 2>&1 </dev/null &'
 sleep 2
-used=$(guest full 'systemctl show --property=CPUUsageNSec --value vmsilo-clock')
 qmp stop >/dev/null
 sleep 60
 paused=$EPOCHREALTIME
@@ -125,12 +126,17 @@ check "after a second it is right, and stays so" awk '
 awk '$2 < 1 { print "it was right after " $1 " s"; exit } { next }' /root/clock
 check "the host's journal says so" holds "$(of_guest)" "behind the host's, and is set"
 guest full "pkill --full 'echo clock'"
-used=$((($(guest full 'systemctl show --property=CPUUsageNSec --value vmsilo-clock') - used) / 1000000))
-echo "vmsilo-clock took $used ms of the emulated processor's time since, with the pause"
+# Of two emulated processors on a machine that may be busy.
+before=$(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock')
+sleep 20
+used=$((($(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock') - before) / 1000000))
+check "following costs little: $used ms in 20 s" test "$used" -le 1000
 
 echo "flood"
-guest full 'yes flood | head -n 6000 >/dev/console'
-check "the journal does not take all" test "$(of_guest | grep --count flood)" -le 2100
+guest full 'yes flood | head -n 20000 >/dev/console'
+sleep 1
+check "the journal does not take all" test "$(of_guest | grep --count flood)" -lt 15000
+check "the journal says so" journalctl --boot --identifier=systemd-journald --grep='Suppressed [0-9]+ messages from vmsilo@full'
 check "the guest goes on" same full "$(guest full hostname)"
 
 echo "disk"
@@ -139,7 +145,8 @@ allocated() {
   echo $(($(stat --format='%b * %B' /var/lib/vmsilo/full/ephemeral.qcow2) >> 20))
 }
 before=$(allocated)
-guest full "tr '\\0' x </dev/zero | head -c 1G >/var/big; sync"
+# shellcheck disable=SC2016 # for the guest
+guest full 'yes | head -c 64M >/dev/shm/part; for i in {1..16}; do cat /dev/shm/part >>/var/big; sync /var/big; echo "$i"; done' >/dev/null
 check "1 GiB is there: $before MiB and then $(allocated)" test "$(allocated)" -ge $((before + 900))
 guest full 'rm /var/big; sync; sync'
 sleep 1

@@ -54,6 +54,9 @@ var (
 	systemFolders = []string{"/", "/home", "/home/user", "/root", "/var", "/var/cache", "/var/lib", "/var/spool"}
 )
 
+// maxUnit leaves room in the 255 bytes of a file's name for what is put around it while it is written.
+const maxUnit = 240
+
 // checkTarget accepts an absolute path in its only form that is nothing of the system's. Its characters are those that
 // a unit file takes as they are.
 func checkTarget(target string) error {
@@ -64,7 +67,7 @@ func checkTarget(target string) error {
 		return fmt.Errorf("%q is not an absolute path in its shortest form", target)
 	case !utf8.ValidString(target) || strings.ContainsFunc(target, bad) || strings.HasSuffix(target, " "):
 		return fmt.Errorf("%q has a character that a share's target cannot have", target)
-	case len(share.Unit()) > 255:
+	case len(share.Unit()) > maxUnit:
 		return fmt.Errorf("%q is too long for the name of a mount unit", target)
 	case slices.Contains(systemFolders, target) || slices.ContainsFunc(systemTrees, func(tree string) bool {
 		return strings.HasPrefix(target+"/", tree+"/")
