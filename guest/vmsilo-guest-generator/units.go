@@ -1,13 +1,22 @@
 package main
 
-import "vmsilo/guest/internal/cmdline"
+import (
+	"fmt"
 
-// unit is one file to write.
+	"vmsilo/guest/internal/cmdline"
+)
+
+// unit is one unit to write or to pull in.
 type unit struct {
-	name     string
-	text     string
-	wantedBy []string
+	name string
+	// text is empty if the unit is a file of the image.
+	text string
+	// pulledInBy are folders like multi-user.target.wants.
+	pulledInBy []string
 }
+
+// imageUnits is where the units of packages are.
+const imageUnits = "/usr/lib/systemd/system/"
 
 // initrdUnits are what the initrd needs beside its static units.
 func initrdUnits(p cmdline.Params) []unit {
@@ -22,10 +31,38 @@ func initrdUnits(p cmdline.Params) []unit {
 
 // rootUnits are what the root needs beside its static units.
 func rootUnits(p cmdline.Params) []unit {
-	if p.Home != cmdline.HomeVirtiofs {
-		return nil
+	var units []unit
+	if p.Home == cmdline.HomeVirtiofs {
+		units = append(units, unit{name: "home-user.mount", text: homeVirtiofs, pulledInBy: []string{"local-fs.target.wants"}})
 	}
-	return []unit{{name: "home-user.mount", text: homeVirtiofs, wantedBy: []string{"local-fs.target"}}}
+	for _, s := range p.Shares {
+		units = append(units, shareUnit(s))
+	}
+	// What nobody needs is not started: it would only cost time and memory.
+	boot := []string{"multi-user.target.wants"}
+	if len(p.Interfaces) > 0 {
+		units = append(units, unit{name: "systemd-networkd.service", pulledInBy: boot})
+	}
+	if len(p.DNS) > 0 {
+		units = append(units, unit{name: "systemd-resolved.service", pulledInBy: boot})
+	}
+	if len(p.Interfaces) > 0 || len(p.DNS) > 0 {
+		units = append(units, unit{name: "vmsilo-network.service", pulledInBy: boot})
+	}
+	return units
+}
+
+// shareUnit mounts one share. The boot wants it and goes on without it; READY requires it.
+func shareUnit(s cmdline.Share) unit {
+	mode := "rw"
+	if s.ReadOnly {
+		mode = "ro"
+	}
+	return unit{
+		name:       s.Unit(),
+		text:       fmt.Sprintf(shareVirtiofs, s.Tag, s.Target, mode),
+		pulledInBy: []string{"local-fs.target.wants", "vmsilo-ready.service.requires"},
+	}
 }
 
 const overlayDisk = `# Written by vmsilo-guest-generator for vmsilo.overlay=qcow2
@@ -73,6 +110,25 @@ Where=/home/user
 Type=virtiofs
 # The host's user can write here too, so nothing of it may give rights in the guest.
 Options=nosuid,nodev
+# The host answers at once or not at all.
+TimeoutSec=20
+`
+
+const shareVirtiofs = `# Written by vmsilo-guest-generator for vmsilo.share
+[Unit]
+Description=Folder %[1]s, shared with the host
+DefaultDependencies=no
+Conflicts=umount.target
+Before=umount.target
+# Before any login or service, as with the home.
+Before=local-fs.target
+
+[Mount]
+What=%[1]s
+Where=%[2]s
+Type=virtiofs
+# The host's user can write here too, so nothing of it may give rights in the guest.
+Options=%[3]s,nosuid,nodev
 # The host answers at once or not at all.
 TimeoutSec=20
 `

@@ -22,13 +22,12 @@ func main() {
 	command.Main(func(args []string) error { return run(cmdline.Load, args...) })
 }
 
-// run acts on the parameters that load gives. Malformed ones are no business of this command unless the name is.
 func run(load func() (cmdline.Params, error), args ...string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("takes the folder of the root, not %q", args)
 	}
 	params, err := load()
-	if params.Name == "" {
+	if err != nil || params.Name == "" {
 		return err
 	}
 	return atomicfile.Write(filepath.Join(args[0], "etc"), "hostname", []byte(params.Name+"\n"), 0o644)

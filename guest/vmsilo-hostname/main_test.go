@@ -19,11 +19,10 @@ func TestRun(t *testing.T) {
 	}
 	file := filepath.Join(root, "etc", "hostname")
 
-	if err := run(loader("quiet"), root); err != nil {
-		t.Error(err)
-	}
-	if err := run(loader("vmsilo.name=../x"), root); err == nil {
-		t.Error("a malformed name passes")
+	for _, line := range []string{"quiet", "vmsilo.name=../x"} {
+		if err := run(loader(line), root); err != nil {
+			t.Error(err)
+		}
 	}
 	if _, err := os.Lstat(file); err == nil {
 		t.Error("a file was made without a name")

@@ -36,10 +36,10 @@ func main() {
 // run does all that it can, also after an error.
 func run(load func() (cmdline.Params, error), net network, dir string) error {
 	params, err := load()
-	if len(params.Interfaces) == 0 {
+	if err != nil || len(params.Interfaces) == 0 {
 		return err
 	}
-	errs := []error{err, os.MkdirAll(dir, 0o755)}
+	errs := []error{os.MkdirAll(dir, 0o755)}
 	errs = append(errs, atomicfile.Write(dir, rulesFile, []byte(rules(params.Interfaces)), 0o644))
 	errs = append(errs, rename(net, params.Interfaces))
 	return errors.Join(errs...)

@@ -79,8 +79,8 @@ func TestRun(t *testing.T) {
 		t.Error("something was written for nothing")
 	}
 	err := run(load("vmsilo.ifname=wan,52:00:00:00:00:01 vmsilo.ifname=lo,52:00:00:00:00:02"), &refusing{}, dir)
-	if err == nil || !strings.Contains(err.Error(), "vmsilo.ifname") {
-		t.Errorf("error %v", err)
+	if err != nil {
+		t.Error(err)
 	}
 	want := "# Written by vmsilo-ifname-rules from the kernel command line\n" +
 		`SUBSYSTEM=="net", ACTION=="add", ATTR{type}=="1", ATTR{address}=="52:00:00:00:00:01", DRIVERS=="?*", NAME="wan"` + "\n"

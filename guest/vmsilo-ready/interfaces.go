@@ -5,29 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"vmsilo/guest/internal/cmdline"
 )
 
-// awaitInterfaces returns when each of the interfaces has its name. It asks again after every message of the kernel
-// about links: no polling.
+// watched are the messages of rtnetlink(7) after which something may be there that was not.
+const watched = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
+
+// awaitInterfaces returns when each of the interfaces has its name and addresses. It asks again after every message of
+// the kernel about links and addresses: no polling.
 func awaitInterfaces(ctx context.Context, interfaces []cmdline.Interface) error {
-	if misnamed(interfaces) == nil {
+	if incomplete(interfaces) == nil {
 		return nil
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return fmt.Errorf("watching links: %w", err)
+		return fmt.Errorf("watching interfaces: %w", err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
-		return fmt.Errorf("watching links: %w", err)
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: watched}); err != nil {
+		return fmt.Errorf("watching interfaces: %w", err)
 	}
 	buffer := make([]byte, 64<<10)
 	for {
-		missing := misnamed(interfaces)
+		missing := incomplete(interfaces)
 		if missing == nil {
 			return nil
 		}
@@ -36,16 +40,26 @@ func awaitInterfaces(ctx context.Context, interfaces []cmdline.Interface) error 
 		}
 		// What it says does not matter, nor that messages were lost (ENOBUFS): all is looked at again.
 		if _, err := unix.Read(fd, buffer); err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("watching links: %w", err)
+			return fmt.Errorf("watching interfaces: %w", err)
 		}
 	}
 }
 
-// misnamed names the first interface that is not there under its name.
-func misnamed(interfaces []cmdline.Interface) error {
+// incomplete names the first interface that is not there under its name or lacks an address.
+func incomplete(interfaces []cmdline.Interface) error {
 	for _, want := range interfaces {
-		if got, err := net.InterfaceByName(want.Name); err != nil || got.HardwareAddr.String() != want.MAC {
+		got, err := net.InterfaceByName(want.Name)
+		if err != nil || got.HardwareAddr.String() != want.MAC {
 			return fmt.Errorf("interface %s with MAC address %s is not there", want.Name, want.MAC)
+		}
+		addresses, err := got.Addrs()
+		if err != nil {
+			return fmt.Errorf("interface %s: listing addresses: %w", want.Name, err)
+		}
+		for _, a := range want.Addresses {
+			if !slices.ContainsFunc(addresses, func(has net.Addr) bool { return has.String() == a.String() }) {
+				return fmt.Errorf("interface %s does not have address %s", want.Name, a)
+			}
 		}
 	}
 	return nil

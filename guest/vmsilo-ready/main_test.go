@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestRunSendsNothingTooEarly(t *testing.T) {
 		sent          bool
 	}{
 		{"vmsilo.name=bank", "", true},
-		{"vmsilo.home=floppy", "vmsilo.home", false},
+		{"vmsilo.home=floppy", "", true},
 		{"vmsilo.ifname=wan,52:00:00:00:00:01", "absent", false},
 	} {
 		sent := false
@@ -38,6 +39,17 @@ func TestRunSendsNothingTooEarly(t *testing.T) {
 		if sent != c.sent || (err == nil) != c.sent || err != nil && !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%q: sent %v, error %v", c.line, sent, err)
 		}
+	}
+}
+
+func TestIncomplete(t *testing.T) {
+	lo := cmdline.Interface{Name: "lo", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}}
+	if err := incomplete([]cmdline.Interface{lo}); err != nil {
+		t.Error(err)
+	}
+	lo.Addresses = append(lo.Addresses, netip.MustParsePrefix("192.0.2.1/24"))
+	if err := incomplete([]cmdline.Interface{lo}); err == nil || !strings.Contains(err.Error(), "192.0.2.1/24") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-qemu [--await=FILE] PROGRAM ARGUMENT…
+//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -12,7 +12,8 @@
 //
 // Options:
 //
-//	--await  a file that must be there before QEMU starts
+//	--await       a file that must be there before QEMU starts
+//	--console-as  the journal's identifier for standard output, which is the guest's console
 package main
 
 import (
@@ -36,6 +37,7 @@ func main() { command.Main(run) }
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError)
 	socket := flags.String("await", "", "a file that must be there before QEMU starts")
+	identifier := flags.String("console-as", "", "the journal's identifier for standard output, which is the guest's console")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -55,6 +57,11 @@ func run(args []string) error {
 	accelerator := accelerator()
 	// The journal's time of this line is that of QEMU's start, which systemd does not see.
 	fmt.Printf("starting %s: %s\n", args[0], strings.Join(accelerator, " "))
+	if *identifier != "" {
+		if err := consoleToJournal(journalStream, *identifier); err != nil {
+			return err
+		}
+	}
 	err = syscall.Exec(program, slices.Insert(slices.Clone(args), 1, accelerator...), os.Environ())
 	return fmt.Errorf("starting %q: %w", program, err)
 }

@@ -1,0 +1,156 @@
+#!/bin/bash
+# What the guest makes of its command line, seen from inside and from the host: names, network, shares, log, clock, disk.
+# files: guest/full.toml
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+# share TAG serves /srv/TAG to the VM, in the place of a configured share.
+share() {
+  install --directory --owner=alice "/srv/$1"
+  systemd-run --quiet --unit="share-$1" --uid=alice --socket-property=ListenStream="/run/share-$1.sock" \
+    --socket-property=SocketMode=0666 /usr/libexec/virtiofsd --fd=3 --shared-dir="/srv/$1" --sandbox=none
+}
+
+# rewire EXPRESSION… changes the command line of the VMM by a drop-in, with sed.
+rewire() {
+  local line expressions
+  line=$(systemctl cat vmsilo@full | grep '^ExecStart=' | tail -n 1)
+  printf -v expressions '%s;' "$@"
+  install --directory /etc/systemd/system/vmsilo@full.service.d
+  printf '[Service]\nExecStart=\n%s\n' "$(sed "$expressions" <<<"$line")" >/etc/systemd/system/vmsilo@full.service.d/90-rewired.conf
+  systemctl daemon-reload
+}
+
+# of_guest prints what the guest has said on its console.
+of_guest() {
+  journalctl --boot --unit=vmsilo@full --identifier=full-guest --output=cat --all
+}
+
+# qmp COMMAND tells the VMM something.
+qmp() {
+  printf '{"execute":"qmp_capabilities"}\n{"execute":"%s"}\n' "$1" |
+    socat -t 1 - UNIX-CONNECT:/run/vmsilo/full/vmm/qmp.sock
+}
+
+share docs
+share work
+echo of the host >/srv/docs/file
+# The kernel's own order of the interfaces is the other way round.
+rewire 's/addr=0x10/addr=X/' 's/addr=0x11/addr=0x10/' 's/addr=X/addr=0x11/' '/console-as/!s/--await=[^ ]*/& --console-as=%i-guest/'
+check "the VM starts, malformed parameters or not" systemctl start vmsilo@full
+[[ $failures -eq 0 ]] || finish
+sysctl --quiet net.ipv6.conf.full-22.disable_ipv6=0
+ip -6 address add fd09::2/127 dev full-22 nodad
+
+echo "names"
+# shellcheck disable=SC2016 # for the guest
+check "the kernel's eth0 is eth1, and the other way round" same "eth0 0000:00:11.0 eth1 0000:00:10.0" "$(guest full '
+  for i in eth0 eth1; do echo "$i $(basename "$(realpath /sys/class/net/$i/device/..)")"; done' | xargs)"
+for parameter in 'vmsilo.mtu: "12"' 'vmsilo.colour: not known' 'vmsilo.share: "/etc" is' 'vmsilo.name: given twice'; do
+  check "reported: $parameter" holds "$(of_guest)" "kernel parameter $parameter"
+done
+check "each once" same 4 "$(of_guest | grep --count 'kernel parameter vmsilo')"
+check "nothing failed" same 0 "$(guest full 'systemctl list-units --failed --plain --no-legend | wc -l')"
+
+echo "network"
+addresses=$(guest full 'ip -color=never -brief address' | tr --squeeze-repeats ' ')
+check "eth0 has its addresses" holds "$addresses" " 10.9.0.3/31 fd09::3/127 fe80::"
+check "eth1 has its own" holds "$addresses" " 10.9.1.2/24 fe80::"
+check "none has a link-local one" grep --quiet --extended-regexp '^none UP fe80::[^ ]*/64 *$' <<<"$addresses"
+check "eth1 has its MTU" same 1400 "$(guest full 'cat /sys/class/net/eth1/mtu')"
+routes=$(guest full 'ip -color=never route; ip -color=never -6 route' | tr --squeeze-repeats ' ')
+check "the way out, IPv4" holds "$routes" "default via 10.9.0.2 dev eth0 proto static metric 1024"
+check "the way out, IPv6" holds "$routes" "default via fd09::2 dev eth0 proto static metric 1024"
+check "a gateway outside the networks" holds "$routes" "default via 192.0.2.1 dev eth1 proto static metric 1025 onlink"
+socat -u UDP-RECVFROM:53,bind=10.9.0.2 OPEN:/root/query,creat &
+socat -u TCP6-LISTEN:7,bind='[fd09::2]' OPEN:/root/greeting,creat &
+guest full 'timeout 5 getent hosts probe.example; echo hello >/dev/tcp/fd09::2/7' >/dev/null
+check "a name is asked of the name server" grep --quiet --text probe /root/query
+check "the host hears the guest over IPv6" same hello "$(cat /root/greeting)"
+check "nobody asks for an address, or waits for the network" same inactive \
+  "$(guest full 'systemctl is-active network-online.target')"
+
+echo "shares"
+mounts=$(guest full 'findmnt --noheadings --raw --type virtiofs --output SOURCE,TARGET,OPTIONS')
+check "one below the home" holds "$mounts" "work /home/user/work rw,nosuid,nodev"
+check "one read-only, with a blank" holds "$mounts" 'docs /srv/my\x20docs ro,nosuid,nodev'
+check "the host's file is there" same "of the host" "$(guest full "cat '/srv/my docs/file'")"
+check "the user writes below the home" guest full "runuser -u user -- sh -c 'echo of the guest >/home/user/work/file'"
+check "the host has it" same "of the guest" "$(cat /srv/work/file)"
+check "a folder of the system stays as it is" guest full 'test -e /etc/passwd'
+# shellcheck disable=SC2016 # for the guest
+check "they come before users and before READY" guest full '
+  at() { systemctl --no-pager show --property="$2" --value "$1"; }
+  users=$(at systemd-user-sessions.service ActiveEnterTimestampMonotonic) ready=$(at vmsilo-ready.service ExecMainStartTimestampMonotonic)
+  for mount in home-user.mount home-user-work.mount "srv-my\\x20docs.mount"; do
+    up=$(at "$mount" ActiveEnterTimestampMonotonic)
+    echo "$mount $up, users $users, ready $ready"
+    [ "$up" -gt 0 ] && [ "$up" -lt "$users" ] && [ "$up" -lt "$ready" ] || exit 1
+  done'
+
+echo "identity"
+id=$(guest full 'cat /etc/machine-id')
+check "a machine-id of this boot" grep --quiet --extended-regexp '^[0-9a-f]{32}$' <<<"$id"
+check "no ssh keys from the image" guest full '! ls /etc/ssh/ssh_host_*'
+
+echo "log"
+guest full "logger of-the-guest; printf '<0>fell\n<38>Jan 1 00:00:00 sshd[1]: let in\n' >/dev/console"
+sleep 1
+check "a message of the guest" holds "$(of_guest)" of-the-guest
+check "none has another level, or another name" same "6 full-guest" \
+  "$(journalctl --boot --unit=vmsilo@full --output=json --grep='fell|let in|of-the-guest' |
+    jq --raw-output '"\(.PRIORITY) \(.SYSLOG_IDENTIFIER)"' | sort --unique)"
+
+echo "clock"
+check "chrony has nothing to do here" same inactive "$(guest full 'systemctl is-active chrony')"
+check "its file and its rule are right" guest full \
+  'chronyd -p -f /usr/lib/vmsilo/chrony.conf && udevadm verify /usr/lib/udev/rules.d/70-vmsilo-ptp.rules'
+check "the guest's time is the host's" test "$(($(guest full 'date +%s') - EPOCHSECONDS))" -ge -1
+# shellcheck disable=SC2016 # for the guest
+guest full 'setsid bash -c "while sleep 0.1; do echo clock \$EPOCHREALTIME; done" >/dev/console 2>&1 </dev/null &'
+sleep 2
+qmp stop >/dev/null
+sleep 60
+paused=$EPOCHREALTIME
+qmp cont >/dev/null
+sleep 10
+# Host's time since the pause, and how far the guest was off, of every line that came after it.
+journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
+  (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
+  select($now > ($paused | tonumber)) | "\($now - ($paused | tonumber)) \($now - $guest)"' >/root/clock
+check "the guest's clock stood still" grep --quiet -E '^0\.[0-9]+ [56][0-9]\.' /root/clock
+# shellcheck disable=SC2016 # for awk
+check "after a second it is right, and stays so" awk '
+  $1 > 1 { seen++; if ($2 > 1 || $2 < -1) { print "after " $1 " s it is off by " $2 " s"; bad = 1 } }
+  END { exit bad || seen < 20 }' /root/clock
+awk '$2 < 1 { print "it was right after " $1 " s"; exit } { next }' /root/clock
+check "the host's journal says so" holds "$(of_guest)" "behind the host's, and is set"
+guest full "pkill --full 'echo clock'"
+# Of two emulated processors on a machine that may be busy.
+before=$(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock')
+sleep 20
+used=$((($(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock') - before) / 1000000))
+check "following costs little: $used ms in 20 s" test "$used" -le 1000
+
+echo "flood"
+guest full 'yes flood | head -n 20000 >/dev/console'
+sleep 1
+check "the journal does not take all" test "$(of_guest | grep --count flood)" -lt 15000
+check "the journal says so" journalctl --boot --identifier=systemd-journald --grep='Suppressed [0-9]+ messages from vmsilo@full'
+check "the guest goes on" same full "$(guest full hostname)"
+
+echo "disk"
+# allocated prints what the overlay takes of the host's disk, in MiB.
+allocated() {
+  echo $(($(stat --format='%b * %B' /var/lib/vmsilo/full/ephemeral.qcow2) >> 20))
+}
+before=$(allocated)
+# shellcheck disable=SC2016 # for the guest
+guest full 'yes | head -c 64M >/dev/shm/part; for i in {1..16}; do cat /dev/shm/part >>/var/big; sync /var/big; echo "$i"; done' >/dev/null
+check "1 GiB is there: $before MiB and then $(allocated)" test "$(allocated)" -ge $((before + 900))
+guest full 'rm /var/big; sync; sync'
+sleep 1
+check "it returns to the host: $(allocated) MiB" test "$(allocated)" -le $((before + 50))
+check "the VM stops" systemctl stop vmsilo@full
+check "nothing is left" nothing_left full
+finish
