@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // colors are the named colours of CSS Color Module Level 4, section 6.1.
-var colors = strings.Fields(`
+const colors = `
 	aliceblue antiquewhite aqua aquamarine azure beige bisque black blanchedalmond blue blueviolet brown burlywood
 	cadetblue chartreuse chocolate coral cornflowerblue cornsilk crimson cyan darkblue darkcyan darkgoldenrod darkgray
 	darkgreen darkgrey darkkhaki darkmagenta darkolivegreen darkorange darkorchid darkred darksalmon darkseagreen
@@ -23,20 +22,19 @@ var colors = strings.Fields(`
 	palegoldenrod palegreen paleturquoise palevioletred papayawhip peachpuff peru pink plum powderblue purple
 	rebeccapurple red rosybrown royalblue saddlebrown salmon sandybrown seagreen seashell sienna silver skyblue
 	slateblue slategray slategrey snow springgreen steelblue tan teal thistle tomato turquoise violet wheat white
-	whitesmoke yellow yellowgreen`)
-
-var rgb = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+	whitesmoke yellow yellowgreen`
 
 // color decodes a name of CSS or #rrggbb.
 func (d *decoder) color(to *string) func(*Node) {
 	return func(n *Node) {
+		names := strings.Fields(colors)
 		switch {
 		case n.kind != unstable.String:
 			d.wrongType(n, "a string")
-		case rgb.MatchString(n.text), slices.Contains(colors, n.text):
+		case len(n.text) == 7 && isWord(n.text, "#", hex+"ABCDEF", 7), slices.Contains(names, n.text):
 			*to = n.text
 		default:
-			d.errorf(n.value, didYouMean(n.text, colors), "%q is neither a colour of CSS, such as \"green\", nor \"#rrggbb\"", n.text)
+			d.errorf(n.value, didYouMean(n.text, names), "%q is neither a colour of CSS, such as \"green\", nor \"#rrggbb\"", n.text)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// diskName is what a disk may be called: its serial is vmsilo-NAME, and a serial of virtio-blk has 20 bytes.
-var diskName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,12}$`)
+// maxDiskName is how long a disk's name may be, in bytes: its serial is vmsilo-NAME, and a serial of virtio-blk has 20.
+const maxDiskName = 13
 
 const diskRule = "a disk's name is a letter or digit and up to 12 of A-Z, a-z, 0-9, _, . and -"
 
@@ -19,7 +19,7 @@ func (d *decoder) disks(vm *VM) func(*Node) {
 		case name == "root" || name == "overlay":
 			d.errorf(n.key, "choose another name", "the disk name %q is vmsilo's own", name)
 			return
-		case !diskName.MatchString(name):
+		case !isName(name, maxDiskName):
 			d.errorf(n.key, diskRule, "%q is not a disk's name", name)
 			return
 		}
@@ -39,11 +39,9 @@ func (d *decoder) diskFields(disk *Disk) []field {
 	}
 }
 
-// pciAddress is a device's place as lspci(8) prints it, with or without the domain.
-var pciAddress = regexp.MustCompile(`^([0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$`)
-
+// checkPCI wants a device's place as lspci(8) prints it, with or without the domain.
 func checkPCI(s string) string {
-	if !pciAddress.MatchString(s) {
+	if matched, _ := regexp.MatchString(`^([0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$`, s); !matched {
 		return fmt.Sprintf("%q is not the address of a PCI device, such as \"01:00.0\" or \"0000:01:00.0\"", s)
 	}
 	return ""

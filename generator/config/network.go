@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
-
-var interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`)
 
 const interfaceRule = "an interface's name is a letter or digit and up to 14 of A-Z, a-z, 0-9, _, . and -, not digits alone, and not lo"
 
@@ -35,7 +32,7 @@ func (d *decoder) interfaces(vm *VM) func(*Node) {
 			return
 		}
 		d.atMost(maxInterfaces, "interfaces", d.tables(func(name string, n *Node) {
-			if !interfaceName.MatchString(name) || strings.Trim(name, "0123456789") == "" || name == "lo" {
+			if !isName(name, 15) || strings.Trim(name, digits) == "" || name == "lo" {
 				d.errorf(n.key, interfaceRule, "%q is not an interface's name", name)
 				return
 			}

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,17 +11,13 @@ import (
 	"vmsilo/internal/paths"
 )
 
-var (
-	vmName        = regexp.MustCompile(`^[a-z][a-z0-9-]{0,47}$`)
-	reservedNames = []string{"vmsilo", "images", "home-template"}
-	userName      = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,30}|[1-9][0-9]{0,9})$`)
-)
+var reservedNames = []string{"vmsilo", "images", "home-template"}
 
 const nameRule = "a VM's name is a lower-case letter and up to 47 of a-z, 0-9 and -, and does not end in -"
 
 // checkName returns what is wrong with a VM's name, or "".
 func checkName(name string) string {
-	if !vmName.MatchString(name) || strings.HasSuffix(name, "-") {
+	if !isWord(name, lower, lower+digits+"-", 48) || strings.HasSuffix(name, "-") {
 		return fmt.Sprintf("%q is not a VM's name", name)
 	}
 	if slices.Contains(reservedNames, name) {
@@ -179,7 +174,7 @@ func checkUser(s string) string {
 	if s == "root" || s == "0" {
 		return "root cannot own a VM's shares: what the guest writes would be root's"
 	}
-	if !userName.MatchString(s) {
+	if !isWord(s, lower+"_", lower+digits+"_-", 31) && !isWord(s, digits[1:], digits, 10) {
 		return fmt.Sprintf("%q is neither a user's name nor a uid", s)
 	}
 	return ""

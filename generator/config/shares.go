@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,12 +12,11 @@ const (
 	HomeTag = "home"
 	// HomeTarget is where the guest has its home.
 	HomeTarget = "/home/user"
+	// maxTag is how long a tag of virtio-fs may be, in bytes: virtio 1.2, 5.11.4.
+	maxTag = 36
 	// maxShares is how many shared directories a VM has slots for: PCI devices 0x07 to 0x0f.
 	maxShares = 9
 )
-
-// shareTag is what a tag may be: virtio-fs tags have 36 bytes at most (virtio 1.2, 5.11.4).
-var shareTag = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$`)
 
 const tagRule = "a tag is a letter or digit and up to 35 of A-Z, a-z, 0-9, _, . and -"
 
@@ -28,7 +26,7 @@ func (d *decoder) sharedDirectories(vm *VM) func(*Node) {
 		case name == HomeTag:
 			d.errorf(n.key, "choose another tag, or give shared_home a path", "the tag %q is the shared home's", HomeTag)
 			return
-		case !shareTag.MatchString(name):
+		case !isName(name, maxTag):
 			d.errorf(n.key, tagRule, "%q is not a share's tag", name)
 			return
 		}

@@ -23,7 +23,7 @@ const Program = "qemu-system-x86_64"
 
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
-	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), Program}
+	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest", Program}
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
