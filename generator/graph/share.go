@@ -14,7 +14,7 @@ func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
 	// The home is made when it is not there; any other folder has to be.
 	words := []string{paths.Helper("vmsilo-home")}
 	if s.Tag == config.HomeTag {
-		words = append(words, "--owner="+m.VM.User)
+		words = append(words, "--owner="+m.VM.User, "--template="+paths.HomeTemplate)
 	}
 	d.exec("Socket", "ExecStartPre", append(words, s.Source))
 	return d.file()

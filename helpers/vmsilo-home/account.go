@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"vmsilo/internal/command"
 )
 
@@ -35,4 +37,12 @@ func lookUp(user string) (account, error) {
 		return account{}, fmt.Errorf("looking up user %q: getent says %q", user, out)
 	}
 	return account{uid, gid}, nil
+}
+
+// do runs f with the account's rights on files. They are a thread's, which the caller has locked: setfsuid(2).
+func (a account) do(f func() error) error {
+	if err := errors.Join(unix.Setfsgid(a.gid), unix.Setfsuid(a.uid)); err != nil {
+		return err
+	}
+	return errors.Join(f(), unix.Setfsuid(0), unix.Setfsgid(0))
 }

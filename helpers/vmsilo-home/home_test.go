@@ -46,7 +46,7 @@ func mustOwn(t *testing.T, path string, uid, gid uint32, mode os.FileMode) {
 func TestMakeHome(t *testing.T) {
 	dir := asRoot(t)
 	home := filepath.Join(dir, "demo")
-	if err := makeHome(home, alice); err != nil {
+	if err := makeHome(home, "", alice); err != nil {
 		t.Fatal(err)
 	}
 	mustOwn(t, home, 12345, 12346, 0o700)
@@ -54,7 +54,7 @@ func TestMakeHome(t *testing.T) {
 	if err := errors.Join(os.Chown(home, 7, 8), os.Chmod(home, 0o750)); err != nil {
 		t.Fatal(err)
 	}
-	if err := makeHome(home, alice); err != nil {
+	if err := makeHome(home, "", alice); err != nil {
 		t.Fatal(err)
 	}
 	mustOwn(t, home, 7, 8, 0o750)
@@ -69,10 +69,81 @@ func TestMakeHomeInUsersFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	home := filepath.Join(dir, "demo")
-	if err := makeHome(home, alice); err != nil {
+	if err := makeHome(home, "", alice); err != nil {
 		t.Fatal(err)
 	}
 	mustOwn(t, home, 12345, 12346, 0o700)
+}
+
+func TestTemplate(t *testing.T) {
+	dir := asRoot(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	template := filepath.Join(dir, "template")
+	must(os.MkdirAll(filepath.Join(template, ".config", "deep"), 0o755))
+	must(os.WriteFile(filepath.Join(template, ".config", "deep", "run"), []byte("#!/bin/sh"), 0o644))
+	must(os.Chmod(filepath.Join(template, ".config", "deep", "run"), 0o4755))
+	must(os.Symlink("../../etc/shadow", filepath.Join(template, "link")))
+	must(os.Chmod(filepath.Join(template, ".config"), 0o555))
+	check := func(home string) {
+		t.Helper()
+		mustOwn(t, home, 12345, 12346, 0o700)
+		mustOwn(t, filepath.Join(home, ".config"), 12345, 12346, 0o755)
+		info, err := os.Lstat(filepath.Join(home, ".config", "deep", "run"))
+		must(err)
+		if st := info.Sys().(*syscall.Stat_t); info.Mode() != 0o755 || st.Uid != 12345 {
+			t.Errorf("%v, uid %d", info.Mode(), st.Uid)
+		}
+		if target, err := os.Readlink(filepath.Join(home, "link")); err != nil || target != "../../etc/shadow" {
+			t.Errorf("%q, %v", target, err)
+		}
+	}
+	// Where root alone can make it, with what an earlier run left; and where the user can.
+	roots, users := filepath.Join(dir, "roots"), filepath.Join(dir, "users")
+	must(errors.Join(os.Mkdir(roots, 0o755), os.Mkdir(users, 0o700), os.Chown(users, alice.uid, alice.gid)))
+	must(os.MkdirAll(filepath.Join(roots, ".demo.new", "half"), 0o700))
+	must(errors.Join(os.Chown(filepath.Join(roots, ".demo.new", "half"), alice.uid, alice.gid), os.Chown(filepath.Join(roots, ".demo.new"), alice.uid, alice.gid)))
+	for _, around := range []string{roots, users} {
+		must(makeHome(filepath.Join(around, "demo"), template, alice))
+		check(filepath.Join(around, "demo"))
+		if entries, _ := os.ReadDir(around); len(entries) != 1 {
+			t.Errorf("left behind: %v", entries)
+		}
+	}
+	// Filled once.
+	must(os.Remove(filepath.Join(roots, "demo", "link")))
+	must(makeHome(filepath.Join(roots, "demo"), template, alice))
+	if _, err := os.Lstat(filepath.Join(roots, "demo", "link")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("filled again: %v", err)
+	}
+	must(makeHome(filepath.Join(roots, "bare"), filepath.Join(dir, "no-template"), alice))
+	mustOwn(t, filepath.Join(roots, "bare"), 12345, 12346, 0o700)
+}
+
+// A template that cannot be copied leaves nothing.
+func TestTemplateRefuses(t *testing.T) {
+	dir := asRoot(t)
+	for name, spoil := range map[string]func(template string) error{
+		"neither a file, a folder": func(p string) error { return syscall.Mkfifo(filepath.Join(p, "fifo"), 0o644) },
+		"permission denied":        func(p string) error { return os.WriteFile(filepath.Join(p, "secret"), nil, 0o600) },
+	} {
+		template := filepath.Join(dir, "template")
+		if err := errors.Join(os.MkdirAll(filepath.Join(template, "a"), 0o755), spoil(template)); err != nil {
+			t.Fatal(err)
+		}
+		err := makeHome(filepath.Join(dir, "demo"), template, alice)
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want %q", err, name)
+		}
+		os.RemoveAll(template)
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("left behind: %v", entries)
+		}
+	}
 }
 
 func TestMakeHomeRefuses(t *testing.T) {
@@ -96,7 +167,7 @@ func TestMakeHomeRefuses(t *testing.T) {
 		"missing/demo": "is not there",
 		"bobs/demo":    "belongs to neither",
 	} {
-		err := makeHome(filepath.Join(dir, path), alice)
+		err := makeHome(filepath.Join(dir, path), "", alice)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}

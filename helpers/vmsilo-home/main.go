@@ -2,24 +2,29 @@
 //
 // Synopsis:
 //
-//	vmsilo-home --owner=USER FOLDER
+//	vmsilo-home --owner=USER [--template=PATH] FOLDER
 //	vmsilo-home FOLDER
 //
 // Description:
 //
 // Without an owner the folder has to be there, with no symbolic link on the way, and nothing is made.
 //
-// With one, a folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700, owned
-// by USER, a name or a uid, and that user's group. The folder around it must be there. No symbolic link is
-// followed on the way. The folder is made with USER's rights where USER may do that, and else with root's,
-// for which the folder around it must be root's alone: nobody can change it meanwhile.
+// With one, a folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700,
+// owned by USER, a name or a uid, and that user's group, and holds what the template holds. It gets its name when it is
+// whole. The folder around it must be there. No symbolic link is followed on the way. The folder is made with USER's
+// rights where USER may do that, and else with root's, for which the folder around it must be root's alone: nobody can
+// change it meanwhile. It is filled with USER's rights in any case.
+//
+// Options:
+//
+//	--owner     the user who gets the folder
+//	--template  a folder whose files, folders and symbolic links a new home begins with; one that is not there is empty
 package main
 
 import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"runtime"
 
@@ -33,6 +38,7 @@ func main() { command.Main(run) }
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-home", flag.ContinueOnError)
 	name := flags.String("owner", "", "the user who gets the folder")
+	template := flags.String("template", "", "what a new home begins with")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -50,45 +56,12 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	// Rights on files are a thread's: setfsuid(2).
+	// For account.do.
 	runtime.LockOSThread()
-	if err := makeHome(folder, owner); err != nil {
+	if err := makeHome(folder, *template, owner); err != nil {
 		return fmt.Errorf("making the shared home %q: %w", folder, err)
 	}
 	return nil
-}
-
-func makeHome(folder string, owner account) error {
-	err := as(owner, func() error { return makeFolder(folder, nil) })
-	if errors.Is(err, unix.EACCES) {
-		err = makeFolder(folder, &owner)
-	}
-	return err
-}
-
-// as runs f with the rights of owner on files.
-func as(owner account, f func() error) error {
-	if err := errors.Join(unix.Setfsgid(owner.gid), unix.Setfsuid(owner.uid)); err != nil {
-		return err
-	}
-	return errors.Join(f(), unix.Setfsuid(0), unix.Setfsgid(0))
-}
-
-// makeFolder makes folder when it is not there, and gives it to owner unless that is nil.
-func makeFolder(folder string, owner *account) error {
-	parent, err := openParent(folder)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(parent)
-	base := filepath.Base(folder)
-	if err := isFolder(parent, base); !errors.Is(err, unix.ENOENT) {
-		return err
-	}
-	if owner == nil {
-		return unix.Mkdirat(parent, base, 0o700)
-	}
-	return makeOwned(parent, base, *owner)
 }
 
 // lookAt fails when folder is not there.
@@ -135,24 +108,4 @@ func isFolder(parent int, base string) error {
 		return errors.New("it is a symbolic link")
 	}
 	return errors.New("it is there and is not a folder")
-}
-
-// makeOwned makes base in parent with root's rights. Until it has its owner it has another name,
-// so that a folder that is there is always whole.
-func makeOwned(parent int, base string, owner account) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(parent, &st); err != nil {
-		return err
-	}
-	if st.Uid != 0 || st.Mode&0o022 != 0 {
-		return fmt.Errorf("the folder around it belongs to neither the user nor root alone (uid %d, mode %v)", st.Uid, fs.FileMode(st.Mode&0o777))
-	}
-	temporary := "." + base + ".new"
-	if err := unix.Mkdirat(parent, temporary, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	if err := unix.Fchownat(parent, temporary, owner.uid, owner.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return errors.Join(err, unix.Unlinkat(parent, temporary, unix.AT_REMOVEDIR))
-	}
-	return unix.Renameat2(parent, temporary, parent, base, unix.RENAME_NOREPLACE)
 }

@@ -11,6 +11,8 @@ const (
 	State = "/var/lib/vmsilo"
 	// Images holds one folder per guest image.
 	Images = State + "/images"
+	// HomeTemplate is what a new home begins with, when it is there.
+	HomeTemplate = State + "/home-template"
 	// Shared holds the homes that are shared with VMs, one folder per VM.
 	Shared = "/shared"
 	// Runtime holds one folder per VM that runs.

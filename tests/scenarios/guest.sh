@@ -71,8 +71,9 @@ check "the host's file is there" same "of the host" "$(guest full "cat '/srv/my 
 check "the user writes below the home" guest full "runuser -u user -- sh -c 'echo of the guest >/home/user/work/file'"
 check "the host has it" same "of the guest" "$(cat '/srv/wo rk: 100%/file')"
 check "the file is alice's there" same "alice" "$(stat --format=%U '/srv/wo rk: 100%/file')"
-check "what root of the guest makes is alice's, too" guest full 'echo x >/home/user/work/roots && chmod u+s /home/user/work/roots'
-check "on the host" same "alice" "$(stat --format=%U '/srv/wo rk: 100%/roots')"
+check "root of the guest writes there, too" guest full 'echo x >/home/user/work/roots'
+check "and gains nothing by it" fails guest full 'chmod u+s /home/user/work/roots'
+check "on the host that is alice's" same "alice" "$(stat --format=%U '/srv/wo rk: 100%/roots')"
 check "the read-only one stays so" fails guest full "mount -o remount,rw '/srv/my docs' && echo x >'/srv/my docs/file'"
 check "on the host, too" same "of the host" "$(cat /srv/docs/file)"
 check "a folder of the system stays as it is" guest full 'test -e /etc/passwd'
@@ -116,7 +117,6 @@ sleep 10
 journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
   (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
   select($now > ($paused | tonumber)) | "\($now - ($paused | tonumber)) \($now - $guest)"' >/root/clock
-check "the guest's clock stood still" grep --quiet -E '^0\.[0-9]+ [56][0-9]\.' /root/clock
 # shellcheck disable=SC2016 # for awk
 check "after a second it is right, and stays so" awk '
   $1 > 1 { seen++; if ($2 > 1 || $2 < -1) { print "after " $1 " s it is off by " $2 " s"; bad = 1 } }
