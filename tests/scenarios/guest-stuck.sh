@@ -21,8 +21,17 @@ said() {
 rewire lost 's/serial=vmsilo-overlay/serial=elsewhere/'
 rewire worn 's/driver=qcow2,discard=unmap,detect-zeroes=unmap/driver=qcow2,read-only=on/'
 systemctl daemon-reload
+systemctl start vmsilo@lost vmsilo@worn
+for vm in lost worn; do
+  check "$vm: failed" systemctl --quiet is-failed "vmsilo@$vm"
+  check "$vm: before the host lost its patience" test "$(systemctl show --property=Result --value "vmsilo@$vm")" != timeout
+  check "$vm: the host's journal says why" holds "$(said "$vm")" "this VM cannot boot: its root could not be set up"
+  check "$vm: nothing else takes the writes" fails grep --quiet -e 'Switching root' -e tmpfs <(said "$vm")
+done
+check "lost: what is missing" holds "$(said lost)" 'vmsilo\x2doverlay.device'
+check "worn: what failed" holds "$(said worn)" vmsilo-overlay-format.service
+
 before=$EPOCHSECONDS
-systemctl start vmsilo@lost vmsilo@worn &
 systemctl start vmsilo@alone &
 for _ in {1..8}; do
   up=$(guest alone 'systemctl is-active multi-user.target' 2>/dev/null) && [[ $up != activating ]] && break
@@ -34,13 +43,5 @@ check "alone: and to the host" holds "$(said alone)" "Failed to mount srv-alone.
 check "alone: it is not up" same activating "$(systemctl is-active vmsilo@alone)"
 systemctl stop vmsilo@alone
 wait
-for vm in lost worn; do
-  check "$vm: failed" systemctl --quiet is-failed "vmsilo@$vm"
-  check "$vm: before the host lost its patience" test "$(systemctl show --property=Result --value "vmsilo@$vm")" != timeout
-  check "$vm: the host's journal says why" holds "$(said "$vm")" "this VM cannot boot: its root could not be set up"
-  check "$vm: nothing else takes the writes" fails grep --quiet -e 'Switching root' -e tmpfs <(said "$vm")
-done
-check "lost: what is missing" holds "$(said lost)" vmsilo-overlay.device
-check "worn: what failed" holds "$(said worn)" vmsilo-overlay-format.service
 check "nothing is left" nothing_left
 finish
