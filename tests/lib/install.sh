@@ -42,7 +42,8 @@ image_recipe() {
   done
   chmod 755 "$2"
   logged "vmsilo could not make the image" systemd-nspawn --quiet --keep-unit --register=no --directory="$machine/root" \
-    --machine="${machine##*/}" --resolv-conf=off --bind-ro=/etc/resolv.conf --timezone=off --link-journal=no --capability=all "${options[@]}" \
+    --machine="${machine##*/}" --resolv-conf=off --bind-ro=/etc/resolv.conf --timezone=off --link-journal=no --capability=all \
+    --console=pipe "${options[@]}" \
     --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$1" </dev/null
   # The mount point that systemd-nspawn has made.
   rm -f "$machine/root/etc/resolv.conf"

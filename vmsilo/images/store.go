@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -56,12 +57,17 @@ func (s Store) List() ([]Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the images: %w", err)
 	}
-	var images []Image
+	var names []string
 	for _, e := range entries {
-		if !imageName.MatchString(e.Name()) {
-			continue
+		// Versions without a link count: somebody may have removed it.
+		if name := strings.TrimPrefix(e.Name(), "."); imageName.MatchString(name) {
+			names = append(names, name)
 		}
-		image, err := s.image(e.Name())
+	}
+	slices.Sort(names)
+	var images []Image
+	for _, name := range slices.Compact(names) {
+		image, err := s.image(name)
 		if err != nil {
 			return nil, fmt.Errorf("listing the images: %w", err)
 		}
@@ -70,7 +76,7 @@ func (s Store) List() ([]Image, error) {
 	return images, nil
 }
 
-// image returns the image of that name, which is there.
+// image returns the image of that name.
 func (s Store) image(name string) (Image, error) {
 	image := Image{Name: name}
 	current := s.current(name)
@@ -84,7 +90,7 @@ func (s Store) image(name string) (Image, error) {
 			image.Versions = append(image.Versions, v)
 		}
 	}
-	if current == "" {
+	if info, err := os.Stat(s.path(name)); err == nil && info.IsDir() && current == "" {
 		image.Plain = &Version{Size: size(s.path(name)), Current: true}
 	}
 	return image, nil
