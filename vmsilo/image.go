@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +39,9 @@ func imageBuild(stdout, stderr io.Writer, args []string) error {
 	if err := errors.Join(needRoot(), needPrograms()); err != nil {
 		return err
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	// What is ignored stays ignored: nohup(1).
+	signals := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}, signal.Ignored)
+	ctx, cancel := signal.NotifyContext(context.Background(), signals...)
 	defer cancel()
 	unix.Umask(0o022)
 	p := newProgress(stderr)

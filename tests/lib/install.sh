@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # variables of the files that it names below
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of the files that it names below
 # Building vmsilo and installing it into a machine. Sourced; uses cache.sh, process.sh.
 
 # build_and_stage CHECKOUT STAGE builds the checkout and installs it below the directory STAGE.

@@ -18,15 +18,20 @@ build() {
   vmsilo image build "$1" --recipe=/root/recipe/mine.toml >"/root/$1.log" 2>&1
 }
 
+# begin NAME begins to build one in the background, where a shell's commands would not heed an interrupt, and waits
+# until it is under way.
+begin() {
+  env --default-signal=INT vmsilo image build "$1" --recipe=/root/recipe/mine.toml >"/root/$1.log" 2>&1 &
+  until_in "/root/$1.log" 'extracting archives'
+}
+
 # until_in LOG TEXT waits until a build has said something.
 until_in() {
   timeout 60 grep --quiet --max-count=1 "$2" <(tail --lines=+1 --follow=name --retry "$1" 2>/dev/null)
 }
 
-# no_build tells that nothing of a build runs.
-no_build() {
-  fails pgrep --list-full 'mmdebstrap|apt-get|dpkg|mkfs.erofs'
-}
+# What a build runs.
+programs='mmdebstrap|apt-get|dpkg|mkfs.erofs'
 
 # A recipe of one's own: that of Debian 13, with a file and a command.
 mkdir -p /root/recipe/scripts
@@ -47,19 +52,16 @@ check "the list has it" holds "$(vmsilo image list)" "work       (a plain folder
 
 echo "builds that end too soon"
 before=$(find . -printf '%p %s %l\n' | sort)
-build work &
-until_in /root/work.log 'extracting archives'
+begin work
 check "an interrupt ends a build" fails quick eval "kill -INT $! && wait $! && false"
 check "it says so" holds "$(cat /root/work.log)" 'error: building image "work": interrupted' 'hint: the image is as it was'
 check "and nothing of it is left" same "$before" "$(find . -printf '%p %s %l\n' | sort)"
-check "nor runs" no_build
-sed 's/^commands = .*/commands = ["exit 7"]/' /root/recipe/mine.toml >/root/recipe/broken.toml
-build work &
-until_in /root/work.log 'extracting archives'
+check "nor runs" fails pgrep --list-full "$programs"
+begin work
 kill -KILL $!
 wait $! 2>/dev/null
 sleep 0.5
-check "nothing runs of one that was killed" no_build
+check "nothing runs of one that was killed" fails pgrep --list-full "$programs"
 check "its folder stays" test "$(find .work -mindepth 1 -maxdepth 1 -name '.*' | wc -l)" = 1
 
 echo "two builds at once, of the same recipe"
@@ -111,5 +113,8 @@ check "that is written to" same hello "$(cat /shared/old/word)"
 check "no unit of it failed" same "" "$(guest old 'systemctl --failed --plain --no-legend')"
 check "it stops" systemctl stop vmsilo@old
 check "by itself" fails grep --quiet 'the VM goes on' <(journalctl --boot --unit=vmsilo@old --output=cat)
+check "one whose root cannot be made does not start" fails systemctl start vmsilo@lost
+check "it says why" holds "$(journalctl --boot --unit=vmsilo@lost --output=cat)" \
+  'vmsilo: error: this VM cannot boot: the kernel command line must have vmsilo.overlay=qcow2 or vmsilo.overlay=tmpfs, once'
 check "nothing is left" nothing_left
 finish
