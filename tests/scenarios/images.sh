@@ -18,11 +18,24 @@ build() {
   vmsilo image build "$1" --recipe=/root/recipe/mine.toml >"/root/$1.log" 2>&1
 }
 
-# begin NAME begins to build one in the background, where a shell's commands would not heed an interrupt, and waits
-# until it is under way.
+# begin NAME begins to build one in the background, where a shell's commands would not heed an interrupt. When it is
+# under way its PID is in $pid.
 begin() {
   env --default-signal=INT vmsilo image build "$1" --recipe=/root/recipe/mine.toml >"/root/$1.log" 2>&1 &
+  pid=$!
   until_in "/root/$1.log" 'extracting archives'
+}
+
+# end SIGNAL ends it, and leaves its status in $status.
+end() {
+  kill -s "$1" "$pid"
+  wait "$pid" 2>/dev/null
+  status=$?
+}
+
+# files lists what is there.
+files() {
+  find . -maxdepth 2 -printf '%p %s %l\n' | sort
 }
 
 # until_in LOG TEXT waits until a build has said something.
@@ -51,15 +64,17 @@ check "a VM starts from it" systemctl start vmsilo@work
 check "the list has it" holds "$(vmsilo image list)" "work       (a plain folder)"
 
 echo "builds that end too soon"
-before=$(find . -printf '%p %s %l\n' | sort)
+before=$(files)
+for signal in INT TERM; do
+  begin work
+  end $signal
+  check "$signal ends a build" same 1 "$status"
+  check "it says so" holds "$(cat /root/work.log)" 'error: building image "work": interrupted' 'hint: the image is as it was'
+  check "nothing of it is left" same "$before" "$(files)"
+  check "nor runs" fails pgrep --list-full "$programs"
+done
 begin work
-check "an interrupt ends a build" fails quick eval "kill -INT $! && wait $! && false"
-check "it says so" holds "$(cat /root/work.log)" 'error: building image "work": interrupted' 'hint: the image is as it was'
-check "and nothing of it is left" same "$before" "$(find . -printf '%p %s %l\n' | sort)"
-check "nor runs" fails pgrep --list-full "$programs"
-begin work
-kill -KILL $!
-wait $! 2>/dev/null
+end KILL
 sleep 0.5
 check "nothing runs of one that was killed" fails pgrep --list-full "$programs"
 check "its folder stays" test "$(find .work -mindepth 1 -maxdepth 1 -name '.*' | wc -l)" = 1
@@ -68,10 +83,11 @@ echo "two builds at once, of the same recipe"
 start=$EPOCHSECONDS
 build other &
 check "one is done" build work
-check "the other is, too" wait $!
+wait $!
+check "the other is, too" same 0 $?
 echo "    in $((EPOCHSECONDS - start)) s"
 check "they are the same, byte for byte" same "$(cd work && sha256sum -- *)" "$(cd other && sha256sum -- *)"
-check "what was killed is swept away" same "" "$(find . -mindepth 2 -name '.*')"
+check "what was killed is swept away" same "" "$(find . -mindepth 2 -maxdepth 2 -name '.*')"
 check "the folder became a version" test "$(find .work -mindepth 1 -maxdepth 1 -type d | wc -l)" = 2
 new=$(version work)
 old=$(find .work -mindepth 1 -printf '%f\n' -prune | grep --invert-match "$new")

@@ -115,8 +115,8 @@ func size(folder string) (sum int64) {
 	return sum
 }
 
-// Use makes a version the current one, in one step: a VM that starts has either all of one or all of the other, and one
-// that runs keeps what it has open.
+// Use makes a version the current one, in one step: no VM that starts finds the image missing, and one that runs keeps
+// what it has open.
 func (s Store) Use(name, version string) error {
 	unlock, err := s.lock()
 	if err != nil {
