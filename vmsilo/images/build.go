@@ -103,10 +103,14 @@ func (s Store) publish(ctx context.Context, name, folder string) (version string
 	if twin := s.twin(name, version); twin != "" {
 		return twin, false, s.point(name, twin)
 	}
-	if err := os.Rename(folder, s.path("."+name, version)); err != nil {
+	kept := s.path("."+name, version)
+	if err := os.Rename(folder, kept); err != nil {
 		return "", false, fmt.Errorf("keeping the version: %w", err)
 	}
-	return version, true, s.point(name, version)
+	if err := s.point(name, version); err != nil {
+		return "", false, errors.Join(err, os.RemoveAll(kept))
+	}
+	return version, true, nil
 }
 
 // syncTo returns when what was written is on the disk: a power cut must not leave a link to empty files.

@@ -130,6 +130,29 @@ func TestForeignLink(t *testing.T) {
 	refused(t, s.Use("a", "1-x"), "neither a folder nor a link to a version")
 }
 
+// What is no image is not taken for one, and a version that cannot become current is not kept.
+func TestFolderThatIsNoImage(t *testing.T) {
+	s := Store(t.TempDir())
+	work, err := s.begin("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, Store(work.Name()), "image", "", "one")
+	if err := os.Mkdir(s.path("a"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.Build(t.Context(), "a", nil, nil)
+	refused(t, err, "is a folder, and no image")
+	_, _, err = s.publish(t.Context(), "a", filepath.Join(work.Name(), "image"))
+	refused(t, err, "is a folder, and no image")
+	if err := s.end("a", work); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(s.path(".a")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something is kept: %v", err)
+	}
+}
+
 func TestRemove(t *testing.T) {
 	s := Store(t.TempDir())
 	for _, version := range []string{"1-x", "2-y"} {

@@ -86,6 +86,11 @@ func (s Store) replaceable(name string) error {
 		return command.Errorf("move it away, or give the image another name",
 			"%q is neither a folder nor a link to a version of the image", s.path(name))
 	}
+	for _, part := range parts {
+		if _, err := os.Stat(s.path(name, part)); err != nil {
+			return command.Errorf("move it away, or give the image another name", "%q is a folder, and no image: %w", s.path(name), err)
+		}
+	}
 	return nil
 }
 
@@ -110,7 +115,7 @@ func (s Store) adopt(name, target string) error {
 	}
 	version, err := versionName(s.path(name), made)
 	if err != nil {
-		return command.Errorf("move the folder away", "keeping the folder that is there: %w", err)
+		return err
 	}
 	kept := s.path("."+name, version)
 	if err := s.link(target, kept); err != nil {
