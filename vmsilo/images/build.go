@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,26 +158,47 @@ func (b *build) files() error {
 	return nil
 }
 
-// copyTo copies a file or a folder. Of the permissions only that to execute counts: all else is the umask's.
+// copyTo copies a file or a folder, with the symlinks in it. Of the permissions only that to execute counts.
 func copyTo(source, target string) error {
+	source, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return err
+	}
+	return filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(target, strings.TrimPrefix(path, source))
+		switch entry.Type() {
+		case fs.ModeDir:
+			return os.MkdirAll(to, 0o755)
+		case fs.ModeSymlink:
+			link, err := os.Readlink(path)
+			return errors.Join(err, os.Symlink(link, to))
+		case 0:
+			return copyFile(path, to)
+		}
+		return fmt.Errorf("%q is neither a file nor a folder", path)
+	})
+}
+
+func copyFile(source, target string) error {
 	info, err := os.Stat(source)
 	if err != nil {
 		return err
 	}
-	if info.IsDir() {
-		return os.CopyFS(target, os.DirFS(source))
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%q is neither a file nor a folder", source)
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return err
+	mode := fs.FileMode(0o644)
+	if info.Mode()&0o111 != 0 {
+		mode = 0o755
 	}
 	data, err := os.ReadFile(source)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(target, data, 0o644|info.Mode().Perm()&0o111)
+	return os.WriteFile(target, data, mode)
 }
 
 // root installs the packages, and leaves kernel and initrd in the folder image.

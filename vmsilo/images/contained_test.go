@@ -23,9 +23,3 @@ func TestStages(t *testing.T) {
 		t.Errorf("keeps %d lines", lines)
 	}
 }
-
-func TestShellQuote(t *testing.T) {
-	if got, want := shellQuote(`it's $x`), `'it'\''s $x'`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
