@@ -53,6 +53,14 @@ commands = ["echo 'made by' \"$(id --user --name)\" >/etc/made", "rm /etc/issue"
 "/etc/motd" = "mine.toml"
 END
 
+echo "vmsilo check"
+check "nothing is wrong" same "0" "$(vmsilo check 2>&1; echo $?)"
+echo 'id = 2' >/etc/vmsilo/bad.toml
+check "it says what the generator says, with its status" same \
+  "$(/usr/lib/systemd/system-generators/vmsilo-generator --check 2>&1; echo $?)" "$(vmsilo check 2>&1; echo $?)"
+check "which is an error" holds "$(vmsilo check 2>&1; echo $?)" '/etc/vmsilo/bad.toml:1:6: ' $'\n1'
+rm /etc/vmsilo/bad.toml
+
 echo "a plain folder is an image, too"
 cp --recursive --no-preserve=mode default work
 check "a VM starts from it" systemctl start vmsilo@work
@@ -121,7 +129,7 @@ check "/ is an overlay" same overlay "$(guest old 'findmnt --noheadings --output
 check "/home/user is a share" same "home virtiofs" "$(guest old 'findmnt --noheadings --output SOURCE,FSTYPE /home/user' | xargs)"
 guest old "runuser -u user -- sh -c 'echo hello >/home/user/word'"
 check "that is written to" same hello "$(cat /shared/old/word)"
-check "no unit of it failed" same "" "$(guest old 'systemctl --failed --plain --no-legend')"
+check "no unit of it failed" same "" "$(guest old 'systemctl --failed --plain --no-legend | cat')"
 check "it stops" systemctl stop vmsilo@old
 check "by itself" fails grep --quiet 'the VM goes on' <(journalctl --boot --unit=vmsilo@old --output=cat)
 check "one whose root cannot be made does not start" fails systemctl start vmsilo@lost
