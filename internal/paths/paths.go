@@ -15,6 +15,10 @@ const (
 	HomeTemplate = State + "/home-template"
 	// Shared holds the homes that are shared with VMs, one folder per VM.
 	Shared = "/shared"
+	// Recipes holds what images can be made of.
+	Recipes = "/usr/share/vmsilo/recipes"
+	// ImageHooks holds what the building of an image runs.
+	ImageHooks = Libexec + "/image"
 	// Runtime holds one folder per VM that runs.
 	Runtime = "/run/vmsilo"
 )
@@ -25,6 +29,8 @@ var (
 	Virtiofsd = "/usr/libexec/virtiofsd"
 	// Units is the folder of the installed unit templates.
 	Units = "/usr/lib/systemd/system"
+	// Generator is the installed vmsilo-generator.
+	Generator = "/usr/lib/systemd/system-generators/vmsilo-generator"
 )
 
 // Helper returns the path of the helper named name.

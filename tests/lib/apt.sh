@@ -9,8 +9,6 @@ declare -A needs=(
     findmnt:util-linux tar:tar debian-archive-keyring ca-certificates'
   # meson compile and install; systemd.pc tells where units go; go-md2man makes the man page
   [build]='meson:meson ninja:ninja-build pkg-config:pkg-config systemd.pc:systemd-dev go-md2man:go-md2man'
-  # the guest image (guest/image/build)
-  [image]='mmdebstrap:mmdebstrap mkfs.erofs:erofs-utils zstd:zstd debian-archive-keyring ca-certificates'
   # go test, with the race detector; tests that make disks and devices; linting
   [check]='gcc:gcc libc6-dev qemu-img:qemu-utils ip:iproute2 nft:nftables systemd-analyze:systemd libnss-systemd
     shellcheck:shellcheck'

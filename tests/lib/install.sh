@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # variables of the files that it names below
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of the files that it names below
 # Building vmsilo and installing it into a machine. Sourced; uses cache.sh, process.sh.
 
 # build_and_stage CHECKOUT STAGE builds the checkout and installs it below the directory STAGE.
@@ -24,22 +24,27 @@ install_stage() {
   chroot "$2" systemd-sysusers 2>&1 | { grep -v "^Creating" >&2 || true; }
 }
 
-# guest_image CHECKOUT STAGE leaves the folder of a guest image in $image, or nothing if the checkout makes none.
+# guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
+# machine has vmsilo by now.
 guest_image() {
   local key
-  image=${VMSILO_IMAGE:-}
-  if [[ -n $image ]]; then
-    [[ -f $image/root.erofs ]] || die "VMSILO_IMAGE: no root.erofs in \"$image\""
-    step "image: $image"
-  elif [[ -x $1/guest/image/build ]]; then
-    key=$(cd "$1" && find guest internal go.mod go.sum -type f -print0 | sort -z | xargs -0 sha256sum | key)
-    cached image "$key" 7 image_recipe "$1" "$2/usr/share/vmsilo/guest"
-    image=$cached/image
-  fi
+  key=$(cd "$1" && { find guest internal vmsilo go.mod go.sum -type f -print0 | sort -z | xargs -0 sha256sum && root_packages trixie; } | key)
+  cached "image-$2" "$key" "$3" image_recipe "$2"
+  image=$cached/$2
 }
 
-# image_recipe CHECKOUT TREE DIRECTORY makes the image in a folder of its own there: what the recipe leaves beside its
-# output when it is killed must be in DIRECTORY, too.
+# image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, which has not booted, in the way that
+# people do. DIRECTORY is the machine's folder of images.
 image_recipe() {
-  logged "guest/image/build failed" "$1/guest/image/build" --guest-tree "$2" "$3/image"
+  local options=() variable
+  for variable in http_proxy https_proxy no_proxy; do
+    [[ -z ${!variable:-} ]] || options+=("--setenv=$variable=${!variable}")
+  done
+  chmod 755 "$2"
+  logged "vmsilo could not make the image" systemd-nspawn --quiet --keep-unit --register=no --directory="$machine/root" \
+    --machine="${machine##*/}" --resolv-conf=off --bind-ro=/etc/resolv.conf --timezone=off --link-journal=no --capability=all \
+    --console=pipe "${options[@]}" \
+    --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$1" </dev/null
+  # The mount point that systemd-nspawn has made.
+  rm -f "$machine/root/etc/resolv.conf"
 }

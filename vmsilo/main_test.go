@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"vmsilo/internal/command"
+)
+
+// The test binary is vmsilo itself when it is told so.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_VMSILO") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestManners(t *testing.T) {
+	for _, test := range []struct {
+		args           string
+		status         int
+		stdout, stderr string
+	}{
+		{"--help", 0, "vmsilo image use NAME VERSION", ""},
+		{"image --help", 0, "vmsilo image build NAME --recipe=RECIPE", ""},
+		{"image build x -h", 0, "vmsilo image build NAME --recipe=RECIPE", ""},
+		{"", 1, "", "vmsilo: error: which command?\nhint: there are: check, image build"},
+		{"chekc", 1, "", "vmsilo: error: unknown command \"chekc\"\nhint: there are: check, image build"},
+		{"image", 1, "", "hint: there are: image build, image list, image use, image remove"},
+		{"image bild", 1, "", "vmsilo: error: unknown command \"bild\"\nhint: there are: image build"},
+		{"image build", 1, "", "vmsilo: error: NAME is missing\nhint: see vmsilo image build --help"},
+		{"image build x", 1, "", "vmsilo: error: --recipe is missing"},
+		{"image use x", 1, "", "vmsilo: error: VERSION is missing"},
+		{"image list x", 1, "", "vmsilo: error: \"x\" is too much"},
+		{"image build --recpie=x y", 1, "", "flag provided but not defined: -recpie\nhint: see vmsilo image build --help"},
+	} {
+		cmd := exec.Command(os.Args[0], strings.Fields(test.args)...)
+		cmd.Args[0] = "vmsilo"
+		cmd.Env = append(os.Environ(), "BE_VMSILO=1")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		cmd.Run() // its status is looked at below
+		if got := cmd.ProcessState.ExitCode(); got != test.status {
+			t.Errorf("%q: status %d, want %d", test.args, got, test.status)
+		}
+		for got, want := range map[string]string{stdout.String(): test.stdout, stderr.String(): test.stderr} {
+			if !strings.Contains(got, want) || (want == "" && got != "") {
+				t.Errorf("%q: got %q, want %q", test.args, got, want)
+			}
+		}
+	}
+}
+
+// With one subcommand of a name left, what follows is its own.
+func TestFind(t *testing.T) {
+	found, rest := find(subcommands(), []string{"image", "use", "image", "list"})
+	if len(found) != 1 || found[0].words != "image use" || strings.Join(rest, " ") != "image list" {
+		t.Errorf("got %v, %q", names(found), rest)
+	}
+}
+
+func TestUnknownRecipe(t *testing.T) {
+	err := imageBuild(nil, nil, []string{"x", "--recipe=no-such"})
+	if err == nil || !strings.Contains(command.Text(err), `no recipe is named "no-such"`) {
+		t.Error(err)
+	}
+}
