@@ -27,6 +27,8 @@ qmp() {
 
 install --directory --owner=alice /srv/docs '/srv/wo rk: 100%'
 echo of the host >/srv/docs/file
+install --directory /var/lib/vmsilo/home-template/.config
+echo welcome >/var/lib/vmsilo/home-template/.config/greeting
 # The kernel's own order of the interfaces is the other way round.
 rewire 's/addr=0x10/addr=X/' 's/addr=0x11/addr=0x10/' 's/addr=X/addr=0x11/'
 check "the VM starts, malformed parameters or not" systemctl start vmsilo@full
@@ -64,6 +66,9 @@ check "nobody asks for an address, or waits for the network" same inactive \
   "$(guest full 'systemctl is-active network-online.target')"
 
 echo "shares"
+check "a new home begins with the template" same welcome "$(guest full 'runuser -u user -- cat /home/user/.config/greeting')"
+check "and is the user's alone" same "alice 700 alice 755" \
+  "$(stat --format='%U %a' /shared/full /shared/full/.config | xargs)"
 mounts=$(guest full 'findmnt --noheadings --raw --type virtiofs --output SOURCE,TARGET,OPTIONS')
 check "one below the home" holds "$mounts" "work /home/user/work rw,nosuid,nodev"
 check "one read-only, with a blank" holds "$mounts" 'docs /srv/my\x20docs ro,nosuid,nodev'
