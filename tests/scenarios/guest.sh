@@ -122,12 +122,12 @@ sleep 10
 journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
   (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
   select($now > ($paused | tonumber)) | "\($now - ($paused | tonumber)) \($now - $guest)"' >/root/clock
+check "the guest's clock stood still" grep --quiet -E "the clock was (59|6[0-9])\.[0-9] s behind the host's, and is set" <(of_guest)
 # shellcheck disable=SC2016 # for awk
 check "after a second it is right, and stays so" awk '
   $1 > 1 { seen++; if ($2 > 1 || $2 < -1) { print "after " $1 " s it is off by " $2 " s"; bad = 1 } }
   END { exit bad || seen < 20 }' /root/clock
 awk '$2 < 1 { print "it was right after " $1 " s"; exit } { next }' /root/clock
-check "the host's journal says so" holds "$(of_guest)" "behind the host's, and is set"
 guest full "pkill --full 'echo clock'"
 # Of two emulated processors on a machine that may be busy.
 before=$(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock')
