@@ -1,8 +1,17 @@
 #!/bin/bash
 # What the guest makes of its command line, seen from inside and from the host: names, network, shares, log, clock, disk.
 # files: guest/full.toml
+# again: --image=debian-12
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
+
+# The oldest guest, where it is there, has the shorter pause.
+pause=60
+if [[ -e /var/lib/vmsilo/images/debian-12 ]]; then
+  pause=10
+  sed -i '1i image = "debian-12"' /etc/vmsilo/full.toml
+  systemctl daemon-reload
+fi
 
 # rewire EXPRESSION… changes the command line of the VMM by a drop-in, with sed.
 rewire() {
@@ -107,14 +116,16 @@ check "none has another level, or another name" same "6 full-guest" \
 
 echo "clock"
 check "chrony has nothing to do here" same inactive "$(guest full 'systemctl is-active chrony')"
+# shellcheck disable=SC2016 # for the guest
 check "its file and its rule are right" guest full \
-  'chronyd -p -f /usr/lib/vmsilo/chrony.conf && udevadm verify /usr/lib/udev/rules.d/70-vmsilo-ptp.rules'
+  'chronyd -p -f /usr/lib/vmsilo/chrony.conf && {
+    [ "$(udevadm --version)" -lt 254 ] || udevadm verify /usr/lib/udev/rules.d/70-vmsilo-ptp.rules; }'
 check "the guest's time is the host's" test "$(($(guest full 'date +%s') - EPOCHSECONDS))" -ge -1
 # shellcheck disable=SC2016 # for the guest
 guest full 'setsid bash -c "while sleep 0.1; do echo clock \$EPOCHREALTIME; done" >/dev/console 2>&1 </dev/null &'
 sleep 2
 qmp stop >/dev/null
-sleep 60
+sleep $pause
 paused=$EPOCHREALTIME
 qmp cont >/dev/null
 sleep 10
@@ -122,7 +133,8 @@ sleep 10
 journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
   (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
   select($now > ($paused | tonumber)) | "\($now - ($paused | tonumber)) \($now - $guest)"' >/root/clock
-check "the guest's clock stood still" grep --quiet -E "the clock was (59|6[0-9])\.[0-9] s behind the host's, and is set" <(of_guest)
+behind=$(of_guest | sed -n "s/.*the clock was \([0-9]*\)\.[0-9] s behind the host's, and is set.*/\1/p" | sort --numeric-sort | tail -n 1)
+check "the guest's clock stood still" test "$behind" -ge $((pause - 1))
 # shellcheck disable=SC2016 # for awk
 check "after a second it is right, and stays so" awk '
   $1 > 1 { seen++; if ($2 > 1 || $2 < -1) { print "after " $1 " s it is off by " $2 " s"; bad = 1 } }
