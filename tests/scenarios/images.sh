@@ -104,7 +104,7 @@ echo "the VM, before and after"
 check "it runs on, from the old one" guest work 'echo 3 >/proc/sys/vm/drop_caches && ! [ -e /etc/made ] && sha256sum /usr/bin/* >/dev/null'
 check "the old one cannot be removed" holds "$(vmsilo image remove work "$old" 2>&1)" "is in use by process"
 check "nor can the current one" holds "$(vmsilo image remove work "$new" 2>&1)" "is the current one"
-systemctl restart vmsilo@work
+check "it starts again" systemctl restart vmsilo@work
 # shellcheck disable=SC2016 # for the guest
 check "its next start has the new one" same "made by root 755" "$(guest work 'echo $(cat /etc/made; stat --format=%a /usr/local/bin/hello)')"
 check "and the recipe's file" guest work 'grep trixie /etc/motd && ! [ -e /etc/issue ]'
