@@ -33,18 +33,40 @@ guest_image() {
   image=$cached/$2
 }
 
-# image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, which has not booted, in the way that
-# people do. DIRECTORY is the machine's folder of images.
+# image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, in the way that people do. DIRECTORY is
+# the machine's folder of images.
 image_recipe() {
+  chmod 755 "$2"
+  before_boot "vmsilo could not make the image" --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$1"
+}
+
+# before_boot MESSAGE ARGUMENT… runs a command on the machine, which has not booted but has this one's network. The
+# arguments are systemd-nspawn's, the message is for when it fails.
+before_boot() {
   local options=() variable
   for variable in http_proxy https_proxy no_proxy; do
     [[ -z ${!variable:-} ]] || options+=("--setenv=$variable=${!variable}")
   done
-  chmod 755 "$2"
-  logged "vmsilo could not make the image" systemd-nspawn --quiet --keep-unit --register=no --directory="$machine/root" \
+  logged "$1" systemd-nspawn --quiet --keep-unit --register=no --directory="$machine/root" \
     --machine="${machine##*/}" --resolv-conf=off --bind-ro=/etc/resolv.conf --timezone=off --link-journal=no --capability=all \
-    --console=pipe "${options[@]}" \
-    --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$1" </dev/null
+    --console=pipe "${options[@]}" "${@:2}" </dev/null
   # The mount point that systemd-nspawn has made.
   rm -f "$machine/root/etc/resolv.conf"
+}
+
+# image_by_hand CHECKOUT FD leaves the folder of the image in $image that tests/bench/guest-boot compares with.
+image_by_hand() {
+  local key script=$1/tests/bench/image-by-hand recipe=$1/guest/image/recipes/debian-13.toml
+  key=$({ cat "$script" "$recipe" && root_packages trixie; } | key)
+  cached image-by-hand "$key" "$2" by_hand "$script" "$recipe"
+  image=$cached/by-hand
+}
+
+# by_hand SCRIPT RECIPE DIRECTORY makes that image of the recipe's packages.
+by_hand() {
+  local packages
+  packages=$(sed -n '/^packages = \[/,/^\]/{s/#.*//;p}' "$2" | grep -o '"[^"]*"' | tr -d '"' | paste -sd,)
+  before_boot "the image to compare with could not be made" --bind="$3":/images --bind-ro="$1":/image-by-hand \
+    /image-by-hand /images/by-hand "$packages"
+  rm -rf "${machine:?}/root/images" "$machine/root/image-by-hand"
 }
