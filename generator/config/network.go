@@ -16,9 +16,9 @@ const interfaceRule = "an interface's name is a letter or digit and up to 14 of 
 const (
 	// maxInterfaces is how many slots a VM has for interfaces: indexes 22 to 36.
 	maxInterfaces = 15
-	// minMTU and maxMTU are what a TAP takes: ETH_MIN_MTU of linux/if_ether.h, and MAX_MTU of drivers/net/tun.c less
-	// an Ethernet header. minMTU6 is the least for IPv6: RFC 8200, section 5.
-	minMTU, minMTU6, maxMTU = 68, 1280, 65521
+	// minMTU is the least for IPv6, which every interface of a guest has: RFC 8200, section 5. maxMTU is what a TAP takes:
+	// MAX_MTU of drivers/net/tun.c less an Ethernet header.
+	minMTU, maxMTU = 1280, 65521
 	// maxQueues is what a TAP can have: MAX_TAP_QUEUES of drivers/net/tun.c.
 	maxQueues = 256
 )
@@ -71,10 +71,6 @@ func (d *decoder) checkInterface(i *Interface, n *Node) {
 		d.errorf(n.table["isolated"].key, `give it a "bridge", or take this out`, `"isolated" is about the ports of a bridge`)
 	}
 	d.checkGateways(i, n)
-	six := slices.ContainsFunc(i.Addresses, func(a string) bool { return netip.MustParsePrefix(a).Addr().Is6() })
-	if six && i.MTU != 0 && i.MTU < minMTU6 {
-		d.errorf(n.table["mtu"].value, "", "an MTU of %d is too small for IPv6, which needs %d", i.MTU, minMTU6)
-	}
 }
 
 // exclude finds keys that cannot stand beside key.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -58,21 +59,34 @@ func checkSource(s string) string {
 }
 
 var (
-	// kernelFolders hold what the kernel and systemd make; systemFolders hold the guest's system.
-	kernelFolders = []string{"/dev", "/proc", "/run", "/sys"}
-	systemFolders = []string{"/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/sbin", "/tmp", "/usr", "/var"}
+	// systemTrees are the guest's system's alone: a folder of the host there, or below, would change what the guest is.
+	systemTrees = []string{
+		"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys",
+		"/tmp", "/usr", "/var/lib/dbus", "/var/lib/systemd", "/var/lock", "/var/log", "/var/run", "/var/tmp",
+	}
+	// systemFolders have something of the system in them, which a folder of the host would hide; below them is room.
+	systemFolders = []string{"/", "/home", "/root", "/var", "/var/cache", "/var/lib", "/var/spool"}
 )
 
-// checkTarget wants a path in the guest that a share can be mounted at without hiding what the guest needs.
+// maxTarget leaves room in the 255 bytes of the name that the guest's mount unit makes of it, four for a byte.
+const maxTarget = 60
+
+// checkTarget wants a path in the guest that a share can be mounted at without hiding what the guest needs. docs/guest.md
+// has the rules, which the guest holds to as well.
 func checkTarget(s string) string {
 	if problem := absolute(s); problem != "" {
 		return problem
 	}
-	if s != filepath.Clean(s) {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune("\"'\\%$`", r) }
+	below := func(tree string) bool { return s == tree || strings.HasPrefix(s, tree+"/") }
+	switch {
+	case s != filepath.Clean(s):
 		return fmt.Sprintf("%q is not the plain form of a path: write %q", s, filepath.Clean(s))
-	}
-	below := func(folder string) bool { return s == folder || strings.HasPrefix(s, folder+"/") }
-	if slices.ContainsFunc(kernelFolders, below) || slices.Contains(systemFolders, s) {
+	case strings.ContainsFunc(s, odd) || strings.HasSuffix(s, " "):
+		return fmt.Sprintf("%q has a character that no mount unit can have", s)
+	case len(s) > maxTarget:
+		return fmt.Sprintf("%q is longer than the %d bytes that a mount unit's name has room for", s, maxTarget)
+	case slices.Contains(systemFolders, s) || slices.ContainsFunc(systemTrees, below):
 		return fmt.Sprintf("a share at %q would hide what the guest needs", s)
 	}
 	return ""

@@ -7,7 +7,8 @@ import (
 
 // KernelCommandLine returns what the guest is told; console is the VMM's serial port. docs/guest.md has each parameter.
 func (m *Machine) KernelCommandLine(console string) string {
-	c := commandLine{"console=" + console}
+	// Where the guest writes its log, colours would be bytes that no journal shows as text.
+	c := commandLine{"console=" + console, "TERM=dumb"}
 	c.add("name", m.Name)
 	for _, i := range m.Interfaces {
 		c.add("ifname", i.Name, i.MAC)

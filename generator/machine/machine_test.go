@@ -42,7 +42,7 @@ func TestDerived(t *testing.T) {
 	if m.UID != 70017 || m.User() != "vmsilo-demo" || m.CID() != 17 {
 		t.Errorf("uid %d, user %s, CID %d", m.UID, m.User(), m.CID())
 	}
-	want := "console=ttyS0 vmsilo.name=demo vmsilo.ifname=eth0," + m.Interfaces[0].MAC +
+	want := "console=ttyS0 TERM=dumb vmsilo.name=demo vmsilo.ifname=eth0," + m.Interfaces[0].MAC +
 		" vmsilo.ifname=wan,52:54:00:12:34:56 vmsilo.overlay=qcow2 vmsilo.home=virtiofs"
 	if got := m.KernelCommandLine("ttyS0"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -61,7 +61,7 @@ func TestCommandLineOfSharesAndAddresses(t *testing.T) {
 		},
 		KernelParams: []string{"quiet"},
 	})
-	want := "console=hvc0 vmsilo.name=demo vmsilo.ifname=wan,52:54:00:12:34:56" +
+	want := "console=hvc0 TERM=dumb vmsilo.name=demo vmsilo.ifname=wan,52:54:00:12:34:56" +
 		" vmsilo.address=wan,10.0.0.2/24 vmsilo.address=wan,fd00::2/64 vmsilo.gateway=wan,10.0.0.1 vmsilo.dns=fd00::53" +
 		" vmsilo.mtu=wan,1400 vmsilo.overlay=tmpfs vmsilo.home=none" +
 		" vmsilo.share=a,/a%20b%2Cc%3D%C3%A9%22%0A%25,ro vmsilo.share=b,/b,rw quiet"
