@@ -83,7 +83,7 @@ console_ask() {
 console_greet() {
   local try line
   for try in {1..20}; do
-    printf '\necho %s-hello-%s\n' "$1" "$try" >&"${CONSOLE[1]}"
+    { printf '\necho %s-hello-%s\n' "$1" "$try" >&"${CONSOLE[1]}"; } 2>/dev/null || return 1
     while read -r -t 1 line <&"${CONSOLE[0]}"; do
       [[ ${line//$'\r'/} != "$1-hello-"* ]] || return 0
     done
