@@ -41,11 +41,11 @@ until_in() {
 # What a build runs.
 programs='mmdebstrap|apt-get|dpkg|mkfs.erofs'
 
-# A recipe of one's own: that of Debian 13, with a file and a command.
+# A recipe of one's own: that of Debian 13, with an ssh server, a file and a command.
 mkdir -p /root/recipe/scripts
 echo '#!/bin/sh' >/root/recipe/scripts/hello
 chmod 700 /root/recipe/scripts/hello
-cp /usr/share/vmsilo/recipes/debian-13.toml /root/recipe/mine.toml
+sed 's/"iproute2",/& "openssh-server",/' /usr/share/vmsilo/recipes/debian-13.toml >/root/recipe/mine.toml
 cat >>/root/recipe/mine.toml <<'END'
 commands = ["echo 'made by' \"$(id --user --name)\" >/etc/made", "rm /etc/issue"]
 [files]
@@ -108,6 +108,8 @@ check "it starts again" systemctl restart vmsilo@work
 # shellcheck disable=SC2016 # for the guest
 check "its next start has the new one" same "made by root 755" "$(guest work 'echo $(cat /etc/made; stat --format=%a /usr/local/bin/hello)')"
 check "and the recipe's file" guest work 'grep trixie /etc/motd && ! [ -e /etc/issue ]'
+check "an image has no ssh keys" guest work '! ls /run/vmsilo/root/etc/ssh/ssh_host_*'
+check "a guest makes its own" same active "$(guest work 'ls /etc/ssh/ssh_host_ed25519_key >/dev/null && systemctl is-active ssh')"
 check "back to the old one" vmsilo image use work "$old"
 check "that is current" same "$old" "$(version work)"
 check "the new one is in use" holds "$(vmsilo image remove work "$new" 2>&1)" "is in use by process"
