@@ -10,7 +10,8 @@
 // vmsilo.share, and pulls in what sets up the network if there is an interface. All other units are the same for every
 // VM and are files of the image.
 //
-// A malformed parameter is reported, in the initrd and so once a boot, and has no unit. Without
+// A malformed parameter has no unit. It is reported once a boot: in the initrd, or where systemd does not run there in the
+// root, by the first run that finds no mark of another. Without
 // run-vmsilo-overlay.mount the root cannot be mounted, and the boot stops: there is no default to fall back to.
 package main
 
@@ -25,7 +26,7 @@ import (
 )
 
 func main() {
-	if err := run(cmdline.Load, report, initrdRelease, os.Args[1:]...); err != nil {
+	if err := run(cmdline.Load, report, initrdRelease, reportedMark, os.Args[1:]...); err != nil {
 		report(err)
 		os.Exit(1)
 	}
@@ -33,6 +34,9 @@ func main() {
 
 // initrdRelease is there in an initrd and nowhere else, see os-release(5).
 const initrdRelease = "/etc/initrd-release"
+
+// reportedMark is there when the command line has been reported; /run outlives the initrd.
+const reportedMark = "/run/vmsilo/reported"
 
 // report writes to the kernel log, and so to the console also when the command line says quiet: the standard error of a
 // generator may go nowhere, and the journal is not there yet.
@@ -47,7 +51,7 @@ func report(err error) {
 	os.Stderr.WriteString(message)
 }
 
-func run(load func() (cmdline.Params, error), report func(error), initrdMark string, args ...string) error {
+func run(load func() (cmdline.Params, error), report func(error), initrdMark, reportedMark string, args ...string) error {
 	if len(args) != 3 {
 		return fmt.Errorf("takes 3 directories, not %d arguments; see systemd.generator(7)", len(args))
 	}
@@ -62,15 +66,28 @@ func run(load func() (cmdline.Params, error), report func(error), initrdMark str
 	units := rootUnits(params)
 	if err == nil {
 		units = initrdUnits(params)
-		for _, malformed := range params.Malformed {
-			report(malformed)
-		}
 	}
-	var errs []error
+	errs := []error{reportOnce(params.Malformed, report, reportedMark)}
 	for _, u := range units {
 		errs = append(errs, u.write(args[0]))
 	}
 	return errors.Join(errs...)
+}
+
+func reportOnce(malformed []*cmdline.ParamError, report func(error), mark string) error {
+	if err := os.MkdirAll(filepath.Dir(mark), 0o755); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, m := range malformed {
+		report(m)
+	}
+	return file.Close()
 }
 
 // write puts the unit into dir, unless it is a file of the image, and a symlink to it for each unit that pulls it in.
