@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-runs=3
+runs=5
 images=/var/lib/vmsilo/images
 parameters=(quiet mitigations=off)
 
@@ -108,6 +108,11 @@ median() {
   cut -d ' ' -f "$1" "/run/samples-$2" | sort -n | sed -n "$(((runs + 1) / 2))p"
 }
 
+# least COLUMN GUEST prints its least: of a machine that has other work, too, the nearest to one that has none.
+least() {
+  cut -d ' ' -f "$1" "/run/samples-$2" | sort -n | head -n 1
+}
+
 # row WHAT VMSILO BY-HAND UNITS prints a line of the table; UNITS is how many make one of those that are printed.
 row() {
   awk -v what="$1" '{ printf "%-30s %9.1f %9.1f %7.2f\n", what, $1 / $3, $2 / $3, $1 / $2 }' <<<"$2 $3 $4"
@@ -131,7 +136,9 @@ table() {
   medians 4 "userspace, s" 1000000
   medians 5 "  as systemd-analyze has it, s" 1000000
   medians 7 "CPU time of QEMU, s" 1000000
+  row "  least" "$(least 7 vmsilo)" "$(least 7 by_hand)" 1000000
   medians 6 "start of QEMU to READY, s" 1000000
+  row "  least" "$(least 6 vmsilo)" "$(least 6 by_hand)" 1000000
 }
 
 main() {
@@ -149,7 +156,7 @@ main() {
   done
   # A boot with a unit that failed is not the whole work.
   for run in vmsilo by_hand; do
-    same "$runs" "$(grep --count ' running$' "/run/samples-$run")" || echo "FAILED: $run"
+    [[ $(grep --count ' running$' "/run/samples-$run") -eq $runs ]] || { echo "FAILED: $run: units failed" && exit 1; }
   done
   echo
   table
