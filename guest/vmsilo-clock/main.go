@@ -50,10 +50,18 @@ func run(device string) error {
 			if err := correct(rtc, off); err != nil {
 				return fmt.Errorf("setting the clock: %w", err)
 			}
-			fmt.Printf("the clock was %.1f s behind the host's, and is set\n", off.Seconds())
+			fmt.Printf("the clock was %.1f s %s the host's, and is set\n", off.Abs().Seconds(), side(off))
 		}
 		time.Sleep(interval)
 	}
+}
+
+// side names the side of the host's time that a clock is on when off has to be added to it.
+func side(off time.Duration) string {
+	if off < 0 {
+		return "ahead of"
+	}
+	return "behind"
 }
 
 // correct sets the clock by what is known already, and then by what the chip shows in the next second.
