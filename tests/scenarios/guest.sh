@@ -127,7 +127,7 @@ qmp stop >/dev/null
 sleep $pause
 paused=$EPOCHREALTIME
 qmp cont >/dev/null
-sleep 10
+sleep 6
 # Host's time since the pause, and how far the guest was off, of every line that came after it.
 journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
   (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
@@ -142,9 +142,9 @@ awk '$2 < 1 { print "it was right after " $1 " s"; exit } { next }' /root/clock
 guest full "pkill --full 'echo clock'"
 # Of two emulated processors on a machine that may be busy.
 before=$(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock')
-sleep 20
+sleep 10
 used=$((($(guest full 'systemctl --no-pager show --property=CPUUsageNSec --value vmsilo-clock') - before) / 1000000))
-check "following costs little: $used ms in 20 s" test "$used" -le 1000
+check "following costs little: $used ms in 10 s" test "$used" -le 500
 
 echo "flood"
 guest full 'yes flood | head -n 20000 >/dev/console'
