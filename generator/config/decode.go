@@ -145,10 +145,21 @@ func (d *decoder) text(to *string, check func(string) string) func(*Node) {
 	}
 }
 
-// checkText refuses NUL in every string: no argument, path or unit file can carry it.
+// maxText is how long a string may be, in bytes: with what is put around it, an argument of a program has 128 KiB at
+// most, MAX_ARG_STRLEN of linux/binfmts.h.
+const maxText = 64 << 10
+
+// checkText refuses what no argument, path or unit file can carry: NUL, and the characters of Unicode that are none,
+// with which systemd drops a line of a unit file (unichar_is_valid() of its basic/utf8.c).
 func checkText(s string, check func(string) string) string {
-	if strings.ContainsRune(s, 0) {
+	none := func(r rune) bool { return r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe }
+	switch {
+	case strings.ContainsRune(s, 0):
 		return "a string cannot hold NUL"
+	case strings.ContainsFunc(s, none):
+		return "a string cannot hold what is no character of Unicode"
+	case len(s) > maxText:
+		return fmt.Sprintf("a string cannot hold %d bytes: %d at most", len(s), maxText)
 	}
 	if check == nil {
 		return ""
@@ -170,6 +181,20 @@ func (d *decoder) texts(to *[]string, check func(string) string) func(*Node) {
 		}
 		if len(d.errs) == before {
 			*to = all
+		}
+	}
+}
+
+// names decodes an array of VMs' names, each given once.
+func (d *decoder) names(to *[]string) func(*Node) {
+	return func(n *Node) {
+		d.texts(to, checkName)(n)
+		seen := map[string]bool{}
+		for at, name := range *to {
+			if seen[name] {
+				d.errorf(n.items[at].value, "", "%q stands here twice", name)
+			}
+			seen[name] = true
 		}
 	}
 }

@@ -73,6 +73,35 @@ func (d *decoder) checkInterface(i *Interface, n *Node) {
 	d.checkGateways(i, n)
 }
 
+const (
+	// maxAddresses and maxDNS are how many an interface and a VM can have: docs/guest.md.
+	maxAddresses, maxDNS = 16, 8
+)
+
+// checkAddresses finds addresses that two interfaces of a VM have, and more of them and of name servers than a guest takes.
+func (d *decoder) checkAddresses(vm *VM, tree *Node) {
+	bearers, servers := map[netip.Addr]string{}, map[netip.Addr]bool{}
+	for _, i := range vm.Interfaces {
+		n := tree.table["network"].table["interfaces"].table[i.Name]
+		for at, text := range i.Addresses {
+			address := netip.MustParsePrefix(text).Addr()
+			if other := bearers[address]; other != "" {
+				d.errorf(n.table["addresses"].item(at).value, "", "%s is also an address of interface %q", address, other)
+			}
+			bearers[address] = i.Name
+		}
+		if len(i.Addresses) > maxAddresses {
+			d.errorf(n.table["addresses"].key, "", "%d addresses are more than the %d that an interface can have", len(i.Addresses), maxAddresses)
+		}
+		for _, text := range i.DNS {
+			servers[netip.MustParseAddr(text)] = true
+		}
+		if len(i.DNS) > 0 && len(servers) > maxDNS {
+			d.errorf(n.table["dns"].key, "", "%d name servers are more than the %d that a VM can have", len(servers), maxDNS)
+		}
+	}
+}
+
 // exclude finds keys that cannot stand beside key.
 func (d *decoder) exclude(n *Node, key, why string, others ...string) {
 	if n.table[key] == nil {

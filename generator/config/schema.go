@@ -53,7 +53,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"disks", d.notYet(d.disks(vm))},
 		{"pci_devices", d.notYet(d.texts(&vm.PCIDevices, checkPCI))},
 		{"balloon", d.notYet(d.bool(&vm.Balloon))},
-		{"depends_on", d.texts(&vm.DependsOn, checkName)},
+		{"depends_on", d.names(&vm.DependsOn)},
 		{"user", d.text(&vm.User, checkUser)},
 		{"start_timeout", d.timeSpan(&vm.StartTimeout)},
 		{"stop_timeout", d.timeSpan(&vm.StopTimeout)},
@@ -136,6 +136,7 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 	d.honour(vm, own, tree)
 	d.table(d.vmFields(vm, &image)...)(tree)
 	d.checkShares(vm, tree)
+	d.checkAddresses(vm, tree)
 	image.resolve(vm)
 	return vm, d.errs
 }

@@ -49,13 +49,15 @@ func (d *decoder) shareFields(s *SharedDirectory) []field {
 // checkSource wants a path on the host that systemd can put before virtiofsd: systemd 257 loses a quote in the paths of
 // BindPaths= on its way to the process.
 func checkSource(s string) string {
-	if problem := absolute(s); problem != "" {
-		return problem
+	problem := absolute(s)
+	switch {
+	case problem != "":
+	case s != filepath.Clean(s):
+		problem = fmt.Sprintf("%q is not the plain form of a path: write %q", s, filepath.Clean(s))
+	case strings.ContainsAny(s, `"'`):
+		problem = fmt.Sprintf("%q has a quote in it, which systemd cannot bind", s)
 	}
-	if strings.ContainsAny(s, `"'`) {
-		return fmt.Sprintf("%q has a quote in it, which systemd cannot bind", s)
-	}
-	return ""
+	return problem
 }
 
 var (
@@ -65,7 +67,8 @@ var (
 		"/tmp", "/usr", "/var/lib/dbus", "/var/lib/systemd", "/var/lock", "/var/log", "/var/run", "/var/tmp",
 	}
 	// systemFolders have something of the system in them, which a folder of the host would hide; below them is room.
-	systemFolders = []string{"/", "/home", "/root", "/var", "/var/cache", "/var/lib", "/var/spool"}
+	// The home is shared_home's.
+	systemFolders = []string{"/", "/home", HomeTarget, "/root", "/var", "/var/cache", "/var/lib", "/var/spool"}
 )
 
 // maxTarget leaves room in the 255 bytes of the name that the guest's mount unit makes of it, four for a byte.
@@ -95,9 +98,6 @@ func checkTarget(s string) string {
 // checkShares finds shares of one VM that would be mounted at one place.
 func (d *decoder) checkShares(vm *VM, tree *Node) {
 	at := map[string]string{}
-	if vm.SharedHome != "" {
-		at[HomeTarget] = HomeTag
-	}
 	for _, s := range vm.SharedDirectories {
 		if other, taken := at[s.Target]; taken && s.Target != "" {
 			n := tree.table["shared_directories"].table[s.Tag].table["target"]

@@ -12,11 +12,11 @@ func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
 	d.set("Socket", "SocketUser", m.User())
 	d.env("Socket", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
 	// The home is made when it is not there; any other folder has to be.
-	words := []string{paths.Helper("vmsilo-home")}
+	how := "--existing"
 	if s.Tag == config.HomeTag {
-		words = append(words, "--owner="+m.VM.User, "--template="+paths.HomeTemplate)
+		how = "--template=" + paths.HomeTemplate
 	}
-	d.exec("Socket", "ExecStartPre", append(words, s.Source))
+	d.exec("Socket", "ExecStartPre", []string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, how, s.Source})
 	return d.file()
 }
 

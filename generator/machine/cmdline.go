@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -13,8 +14,9 @@ func (m *Machine) KernelCommandLine(console string) string {
 	for _, i := range m.Interfaces {
 		c.add("ifname", i.Name, i.MAC)
 	}
+	servers := map[netip.Addr]bool{}
 	for _, i := range m.Interfaces {
-		c.network(i)
+		c.network(i, servers)
 	}
 	c.add("overlay", m.Overlay.Type)
 	home := "none"
@@ -42,8 +44,8 @@ func (c *commandLine) add(key string, values ...string) {
 	*c = append(*c, "vmsilo."+key+"="+strings.Join(values, ","))
 }
 
-// network appends what is configured of an interface.
-func (c *commandLine) network(i Interface) {
+// network appends what is configured of an interface; servers are those that were named before: they are the VM's.
+func (c *commandLine) network(i Interface, servers map[netip.Addr]bool) {
 	for _, a := range i.Addresses {
 		c.add("address", i.Name, a)
 	}
@@ -51,7 +53,10 @@ func (c *commandLine) network(i Interface) {
 		c.add("gateway", i.Name, g)
 	}
 	for _, d := range i.DNS {
-		c.add("dns", d)
+		if address := netip.MustParseAddr(d); !servers[address] {
+			servers[address] = true
+			c.add("dns", d)
+		}
 	}
 	if i.MTU != 0 {
 		c.add("mtu", i.Name, fmt.Sprint(i.MTU))

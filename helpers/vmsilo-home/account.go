@@ -39,6 +39,15 @@ func lookUp(user string) (account, error) {
 	return account{uid, gid}, nil
 }
 
+// either runs f with the account's rights on files and, where these do not reach, with root's: this process may do
+// everything to root's own files, and nothing more to anybody else's.
+func (a account) either(f func() error) error {
+	if err := a.do(f); !errors.Is(err, unix.EACCES) {
+		return err
+	}
+	return f()
+}
+
 // do runs f with the account's rights on files. They are a thread's, which the caller has locked: setfsuid(2).
 func (a account) do(f func() error) error {
 	if err := errors.Join(unix.Setfsgid(a.gid), unix.Setfsuid(a.uid)); err != nil {

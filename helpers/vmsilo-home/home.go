@@ -12,12 +12,12 @@ import (
 
 // makeHome makes folder for owner when it is not there.
 func makeHome(folder, template string, owner account) error {
-	parent, err := openParent(folder)
+	parent, err := openParent(folder, owner)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(parent)
-	if err := isFolder(parent, filepath.Base(folder)); !errors.Is(err, unix.ENOENT) {
+	if err := isFolder(parent, filepath.Base(folder), owner); !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	h := home{parent, filepath.Base(folder), owner}
@@ -51,13 +51,9 @@ func (h home) make(template string) error {
 	if err := h.inside(func(path string) error { return fill(path, template) }); err != nil {
 		return err
 	}
-	rename := func() error {
+	return h.owner.either(func() error {
 		return unix.Renameat2(h.parent, h.temporary(), h.parent, h.base, unix.RENAME_NOREPLACE)
-	}
-	if err := h.owner.do(rename); !errors.Is(err, unix.EACCES) {
-		return err
-	}
-	return rename()
+	})
 }
 
 // makeAsRoot makes it in a folder that the owner cannot write to, and gives it to the owner.
@@ -78,7 +74,11 @@ func (h home) makeAsRoot() error {
 // inside runs f with the owner's rights on the path of what is there under the temporary name. The path is one of
 // proc(5), so that nothing on the way to it matters any more.
 func (h home) inside(f func(path string) error) error {
-	dir, err := unix.Openat(h.parent, h.temporary(), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	var dir int
+	err := h.owner.either(func() (err error) {
+		dir, err = unix.Openat(h.parent, h.temporary(), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,5 @@ func (h home) clear() {
 		}
 		return err
 	})
-	unlink := func() error { return unix.Unlinkat(h.parent, h.temporary(), unix.AT_REMOVEDIR) }
-	if err := h.owner.do(unlink); errors.Is(err, unix.EACCES) {
-		unlink()
-	}
+	h.owner.either(func() error { return unix.Unlinkat(h.parent, h.temporary(), unix.AT_REMOVEDIR) })
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 var alice = account{uid: 12345, gid: 12346}
@@ -146,6 +148,37 @@ func TestTemplateRefuses(t *testing.T) {
 	}
 }
 
+// As in its unit, where root has no rights on what is in a closed home.
+func TestClosedHome(t *testing.T) {
+	dir := asRoot(t)
+	closed := filepath.Join(dir, "alice")
+	if err := errors.Join(os.Mkdir(closed, 0o700), os.Mkdir(filepath.Join(closed, "share"), 0o700),
+		os.Chown(filepath.Join(closed, "share"), alice.uid, alice.gid), os.Chown(closed, alice.uid, alice.gid)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// A thread that stays locked ends here, and with it what it has given up.
+		runtime.LockOSThread()
+		keep := uint32(1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_CHOWN)
+		data := [2]unix.CapUserData{{Effective: keep, Permitted: keep}}
+		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+			t.Error(err)
+		}
+		if err := makeHome(filepath.Join(closed, "home"), "", alice); err != nil {
+			t.Error(err)
+		}
+		if err := lookAt(filepath.Join(closed, "share"), alice); err != nil {
+			t.Error(err)
+		}
+		if err := lookAt(filepath.Join(closed, "share"), account{555, 555}); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("somebody else's: %v", err)
+		}
+	}()
+	<-done
+}
+
 func TestMakeHomeRefuses(t *testing.T) {
 	dir := asRoot(t)
 	must := func(err error) {
@@ -176,12 +209,12 @@ func TestMakeHomeRefuses(t *testing.T) {
 		"link": "symbolic link", "link/demo": "symbolic link", "file": "not a folder", "missing": "it is not there",
 		"missing/demo": "is not there",
 	} {
-		err := run([]string{filepath.Join(dir, path)})
+		err := lookAt(filepath.Join(dir, path), alice)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("looking at %s: got %v, want %q", path, err, want)
 		}
 	}
-	must(run([]string{filepath.Join(dir, "bobs")}))
+	must(lookAt(filepath.Join(dir, "bobs"), alice))
 	mustOwn(t, filepath.Join(dir, "real"), 0, 0, 0o755)
 	if entries, _ := os.ReadDir(filepath.Join(dir, "real")); len(entries) != 0 {
 		t.Errorf("made behind the link: %v", entries)

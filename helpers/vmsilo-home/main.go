@@ -3,13 +3,11 @@
 // Synopsis:
 //
 //	vmsilo-home --owner=USER [--template=PATH] FOLDER
-//	vmsilo-home FOLDER
+//	vmsilo-home --owner=USER --existing FOLDER
 //
 // Description:
 //
-// Without an owner the folder has to be there, with no symbolic link on the way, and nothing is made.
-//
-// With one, a folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700,
+// A folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700,
 // owned by USER, a name or a uid, and that user's group, and holds what the template holds. It gets its name when it is
 // whole. The folder around it must be there. No symbolic link is followed on the way. The folder is made with USER's
 // rights where USER may do that, and else with root's, for which the folder around it must be root's alone: nobody can
@@ -17,7 +15,8 @@
 //
 // Options:
 //
-//	--owner     the user who gets the folder
+//	--owner     the user who gets the folder, with whose rights it is looked for
+//	--existing  the folder has to be there, with no symbolic link on the way, and nothing is made
 //	--template  a folder whose files, folders and symbolic links a new home begins with; one that is not there is empty
 package main
 
@@ -38,6 +37,7 @@ func main() { command.Main(run) }
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-home", flag.ContinueOnError)
 	name := flags.String("owner", "", "the user who gets the folder")
+	existing := flags.Bool("existing", false, "make nothing")
 	template := flags.String("template", "", "what a new home begins with")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,18 +46,18 @@ func run(args []string) error {
 		return fmt.Errorf("want one absolute path, got %q", flags.Args())
 	}
 	folder := filepath.Clean(flags.Arg(0))
-	if *name == "" {
-		if err := lookAt(folder); err != nil {
-			return fmt.Errorf("sharing %q: %w", folder, err)
-		}
-		return nil
-	}
 	owner, err := lookUp(*name)
 	if err != nil {
 		return err
 	}
 	// For account.do.
 	runtime.LockOSThread()
+	if *existing {
+		if err := lookAt(folder, owner); err != nil {
+			return fmt.Errorf("sharing %q: %w", folder, err)
+		}
+		return nil
+	}
 	if err := makeHome(folder, *template, owner); err != nil {
 		return fmt.Errorf("making the shared home %q: %w", folder, err)
 	}
@@ -65,13 +65,13 @@ func run(args []string) error {
 }
 
 // lookAt fails when folder is not there.
-func lookAt(folder string) error {
-	parent, err := openParent(folder)
+func lookAt(folder string, owner account) error {
+	parent, err := openParent(folder, owner)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(parent)
-	err = isFolder(parent, filepath.Base(folder))
+	err = isFolder(parent, filepath.Base(folder), owner)
 	if errors.Is(err, unix.ENOENT) {
 		return command.Errorf("make it first", "it is not there")
 	}
@@ -79,11 +79,14 @@ func lookAt(folder string) error {
 }
 
 // openParent opens the folder around another.
-func openParent(folder string) (int, error) {
+func openParent(folder string, owner account) (parent int, err error) {
 	around := filepath.Dir(folder)
-	parent, err := unix.Openat2(unix.AT_FDCWD, around, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS,
+	err = owner.either(func() (err error) {
+		parent, err = unix.Openat2(unix.AT_FDCWD, around, &unix.OpenHow{
+			Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_NO_SYMLINKS,
+		})
+		return err
 	})
 	switch {
 	case errors.Is(err, unix.ELOOP):
@@ -97,9 +100,10 @@ func openParent(folder string) (int, error) {
 }
 
 // isFolder fails when base in parent is anything but a folder; with ENOENT when it is nothing.
-func isFolder(parent int, base string) error {
+func isFolder(parent int, base string, owner account) error {
 	var st unix.Stat_t
-	switch err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	look := func() error { return unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW) }
+	switch err := owner.either(look); {
 	case err != nil:
 		return err
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:

@@ -151,20 +151,21 @@ func (b *build) files() error {
 		return err
 	}
 	for _, f := range b.recipe.Files {
-		if err := copyTo(f.Source, b.path("files", f.Target)); err != nil {
+		if err := copyTo(f.Source, b.path("files"), f.Target); err != nil {
 			return fmt.Errorf("adding the recipe's %q: %w", f.Target, err)
 		}
 	}
 	return nil
 }
 
-// copyTo copies a file or a folder, with the symlinks in it. Of the permissions only that to execute counts.
-func copyTo(source, target string) error {
+// copyTo copies a file or a folder, with the symlinks in it, to target below tree. Of the permissions only that to execute
+// counts.
+func copyTo(source, tree, target string) error {
 	source, err := filepath.EvalSymlinks(source)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := makeFolders(tree, filepath.Dir(target)); err != nil {
 		return err
 	}
 	return filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
@@ -174,17 +175,38 @@ func copyTo(source, target string) error {
 		to := filepath.Join(target, strings.TrimPrefix(path, source))
 		switch entry.Type() {
 		case fs.ModeDir:
-			return os.MkdirAll(to, 0o755)
+			return makeFolders(tree, to)
 		case fs.ModeSymlink:
 			link, err := os.Readlink(path)
-			return errors.Join(err, os.Symlink(link, to))
+			return errors.Join(err, os.Symlink(link, filepath.Join(tree, to)))
 		case 0:
-			return copyFile(path, to)
+			return copyFile(path, filepath.Join(tree, to))
 		}
 		return fmt.Errorf("%q is neither a file nor a folder", path)
 	})
 }
 
+// makeFolders makes a folder below tree, and those around it. A symlink on the way, which is another file of the recipe,
+// would lead out of the tree.
+func makeFolders(tree, folder string) error {
+	path := tree
+	for _, name := range strings.Split(strings.Trim(filepath.Clean("/"+folder), "/"), "/") {
+		path = filepath.Join(path, name)
+		err := os.Mkdir(path, 0o755)
+		if !errors.Is(err, fs.ErrExist) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+			return errors.Join(fmt.Errorf("the recipe has another file at %q", strings.TrimPrefix(path, tree)), err)
+		}
+	}
+	return nil
+}
+
+// copyFile makes a file in the place of what is there; a symlink is replaced, and not written through.
 func copyFile(source, target string) error {
 	info, err := os.Stat(source)
 	if err != nil {
@@ -198,7 +220,15 @@ func copyFile(source, target string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(target, data, mode)
+	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Close())
 }
 
 // root installs the packages, and leaves kernel and initrd in the folder image.

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,7 +26,7 @@ func TestCopyTo(t *testing.T) {
 		if target == "etc/x/b/data" { // over one that is there
 			source = "a/run"
 		}
-		if err := copyTo(filepath.Join(from, source), filepath.Join(to, target)); err != nil {
+		if err := copyTo(filepath.Join(from, source), to, target); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,7 +41,7 @@ func TestCopyTo(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(to, "etc/x/b/data")); string(data) != "a/run" {
 		t.Errorf("got %q, %v", data, err)
 	}
-	if err := copyTo("/dev/null", filepath.Join(to, "null")); err == nil {
+	if err := copyTo("/dev/null", to, "null"); err == nil {
 		t.Error("a device was copied")
 	}
 }
@@ -48,5 +49,30 @@ func TestCopyTo(t *testing.T) {
 func TestShellQuote(t *testing.T) {
 	if got, want := shellQuote(`it's $x`), `'it'\''s $x'`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A symlink of the recipe leads out of the tree, to the host's own files: nothing is written through it.
+func TestCopyThroughLinks(t *testing.T) {
+	from, to, host := t.TempDir(), t.TempDir(), t.TempDir()
+	victim := filepath.Join(host, "victim")
+	if err := errors.Join(
+		os.WriteFile(victim, []byte("of the host"), 0o644), os.WriteFile(filepath.Join(from, "mine"), []byte("mine"), 0o644),
+		os.Mkdir(filepath.Join(from, "tree"), 0o755),
+		os.Symlink(victim, filepath.Join(from, "tree", "file")), os.Symlink(host, filepath.Join(from, "tree", "folder")),
+		copyTo(filepath.Join(from, "tree"), to, "/etc"), copyTo(filepath.Join(from, "mine"), to, "/etc/file"),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/etc/folder/victim", "/etc/folder/new"} {
+		if err := copyTo(filepath.Join(from, "mine"), to, target); err == nil {
+			t.Errorf("%s is written", target)
+		}
+	}
+	if entries, _ := os.ReadDir(host); len(entries) != 1 {
+		t.Errorf("on the host: %v", entries)
+	}
+	if text, _ := os.ReadFile(victim); string(text) != "of the host" {
+		t.Errorf("the host's file is %q", text)
 	}
 }
