@@ -16,7 +16,7 @@ func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
 	if s.Tag == config.HomeTag {
 		how = "--template=" + paths.HomeTemplate
 	}
-	d.exec("Socket", "ExecStartPre", []string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, how, s.Source})
+	d.exec("Socket", "ExecStartPre", []string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, how, "--record=" + m.ShareRecord(s.Tag), s.Source})
 	return d.file()
 }
 

@@ -118,6 +118,11 @@ func (m *Machine) ShareSocket(tag string) string {
 	return filepath.Join(paths.Runtime, m.Name+":"+tag+".sock")
 }
 
+// ShareRecord returns the path of the record of which folder a share is, as units/vmsilo-share@.service has it.
+func (m *Machine) ShareRecord(tag string) string {
+	return filepath.Join(paths.Runtime, m.Name+":"+tag+".share")
+}
+
 // NetdevRecord returns the path of the record of what was made for the interface named ifname, as
 // units/vmsilo-netdev@.service has it.
 func (m *Machine) NetdevRecord(ifname string) string {

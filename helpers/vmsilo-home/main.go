@@ -2,8 +2,8 @@
 //
 // Synopsis:
 //
-//	vmsilo-home --owner=USER [--template=PATH] FOLDER
-//	vmsilo-home --owner=USER --existing FOLDER
+//	vmsilo-home --owner=USER [--template=PATH] [--record=PATH] FOLDER
+//	vmsilo-home --owner=USER --existing [--record=PATH] FOLDER
 //
 // Description:
 //
@@ -18,18 +18,21 @@
 //	--owner     the user who gets the folder, with whose rights it is looked for
 //	--existing  the folder has to be there, with no symbolic link on the way, and nothing is made
 //	--template  a folder whose files, folders and symbolic links a new home begins with; one that is not there is empty
+//	--record    a file to write, which says what folder it is: vmsilo-share shares no other one
 package main
 
 import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/identity"
 )
 
 func main() { command.Main(run) }
@@ -38,6 +41,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-home", flag.ContinueOnError)
 	name := flags.String("owner", "", "the user who gets the folder")
 	existing := flags.Bool("existing", false, "make nothing")
+	recordPath := flags.String("record", "", "a file that says what folder it is")
 	template := flags.String("template", "", "what a new home begins with")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -53,13 +57,15 @@ func run(args []string) error {
 	// For account.do.
 	runtime.LockOSThread()
 	if *existing {
-		if err := lookAt(folder, owner); err != nil {
-			return fmt.Errorf("sharing %q: %w", folder, err)
-		}
-		return nil
-	}
-	if err := makeHome(folder, *template, owner); err != nil {
+		err = lookAt(folder, owner)
+	} else if err := makeHome(folder, *template, owner); err != nil {
 		return fmt.Errorf("making the shared home %q: %w", folder, err)
+	}
+	if err == nil && *recordPath != "" {
+		err = record(*recordPath, folder, owner)
+	}
+	if err != nil {
+		return fmt.Errorf("sharing %q: %w", folder, err)
 	}
 	return nil
 }
@@ -76,6 +82,28 @@ func lookAt(folder string, owner account) error {
 		return command.Errorf("make it first", "it is not there")
 	}
 	return err
+}
+
+// record writes which folder it is that has the path now. systemd follows the path again when it shares the folder, with
+// root's rights, and somebody who can write to the folder around it may have put a link there by then.
+func record(path, folder string, owner account) error {
+	parent, err := openParent(folder, owner)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	var st unix.Stat_t
+	err = owner.either(func() error {
+		return unix.Fstatat(parent, filepath.Base(folder), &st, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil {
+		return err
+	}
+	temporary := path + ".tmp"
+	if err := os.WriteFile(temporary, identity.Of(&st), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
 }
 
 // openParent opens the folder around another.

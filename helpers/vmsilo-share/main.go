@@ -2,21 +2,28 @@
 //
 // Synopsis:
 //
-//	vmsilo-share VIRTIOFSD FOLDER
+//	vmsilo-share VIRTIOFSD FOLDER RECORD
 //
 // Description:
 //
 // It runs as the user who owns the folder, and takes the socket that systemd hands over as file descriptor 3.
 // Everything that the guest writes, as whatever user, is that user's, since a virtiofsd without privileges can be
 // nobody else; in the guest everything of that user is the guest's user's.
+//
+// RECORD says which folder vmsilo-home has seen at that path. Another one is not shared.
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"vmsilo/internal/command"
+	"vmsilo/internal/identity"
 )
 
 const (
@@ -29,12 +36,31 @@ const (
 func main() { command.Main(run) }
 
 func run(args []string) error {
-	if len(args) != 2 || args[1] == "" {
-		return fmt.Errorf("want virtiofsd and a folder, got %q", args)
+	if len(args) != 3 || args[1] == "" {
+		return fmt.Errorf("want virtiofsd, a folder and its record, got %q", args)
+	}
+	if err := recognise(args[1], args[2]); err != nil {
+		return fmt.Errorf("sharing %q: %w", args[1], err)
 	}
 	words := virtiofsd(args[0], args[1], os.Getuid(), os.Getgid())
 	err := syscall.Exec(words[0], words, os.Environ())
 	return fmt.Errorf("starting %q: %w", words[0], err)
+}
+
+// recognise fails when folder is not the one of the record.
+func recognise(folder, record string) error {
+	want, err := os.ReadFile(record)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(folder, &st); err != nil {
+		return err
+	}
+	if !bytes.Equal(identity.Of(&st), want) {
+		return errors.New("this is not the folder that was there when the VM started")
+	}
+	return nil
 }
 
 // virtiofsd returns the command that shares folder from a process of the given uid and gid.
