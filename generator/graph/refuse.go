@@ -23,7 +23,7 @@ func refused(name string, errs []config.Error) File {
 		reasons = append(reasons, e.Error())
 	}
 	if len(errs) > maxReasons {
-		reasons = append(reasons, fmt.Sprintf("and %d more errors: vmsilo-generator --check prints all", len(errs)-maxReasons))
+		reasons = append(reasons, fmt.Sprintf("and %d more errors: vmsilo check prints all", len(errs)-maxReasons))
 	}
 	text := strings.Join(reasons, "\n")
 	if len(text) > maxRefusal {

@@ -79,14 +79,14 @@ check "a new home begins with the template" same welcome "$(guest full 'runuser 
 check "and is the user's alone" same "alice 700 alice 755" \
   "$(stat --format='%U %a' /shared/full /shared/full/.config | xargs)"
 mounts=$(guest full 'findmnt --noheadings --raw --type virtiofs --output SOURCE,TARGET,OPTIONS')
-check "one below the home" holds "$mounts" "work /home/user/work rw,nosuid,nodev"
+check "one below the home" holds "$mounts" "work /home/user/project rw,nosuid,nodev"
 check "one read-only, with a blank" holds "$mounts" 'docs /srv/my\x20docs ro,nosuid,nodev'
 check "the host's file is there" same "of the host" "$(guest full "cat '/srv/my docs/file'")"
-check "the user writes below the home" guest full "runuser -u user -- sh -c 'echo of the guest >/home/user/work/file'"
+check "the user writes below the home" guest full "runuser -u user -- sh -c 'echo of the guest >/home/user/project/file'"
 check "the host has it" same "of the guest" "$(cat '/srv/wo rk: 100%/file')"
 check "the file is alice's there" same "alice" "$(stat --format=%U '/srv/wo rk: 100%/file')"
-check "root of the guest writes there, too" guest full 'echo x >/home/user/work/roots'
-check "and gains nothing by it" fails guest full 'chmod u+s /home/user/work/roots'
+check "root of the guest writes there, too" guest full 'echo x >/home/user/project/roots'
+check "and gains nothing by it" fails guest full 'chmod u+s /home/user/project/roots'
 check "on the host that is alice's" same "alice" "$(stat --format=%U '/srv/wo rk: 100%/roots')"
 check "the read-only one stays so" fails guest full "mount -o remount,rw '/srv/my docs' && echo x >'/srv/my docs/file'"
 check "on the host, too" same "of the host" "$(cat /srv/docs/file)"
@@ -95,7 +95,7 @@ check "a folder of the system stays as it is" guest full 'test -e /etc/passwd'
 check "they come before users and before READY" guest full '
   at() { systemctl --no-pager show --property="$2" --value "$1"; }
   users=$(at systemd-user-sessions.service ActiveEnterTimestampMonotonic) ready=$(at vmsilo-ready.service ExecMainStartTimestampMonotonic)
-  for mount in home-user.mount home-user-work.mount "srv-my\\x20docs.mount"; do
+  for mount in home-user.mount home-user-project.mount "srv-my\\x20docs.mount"; do
     up=$(at "$mount" ActiveEnterTimestampMonotonic)
     echo "$mount $up, users $users, ready $ready"
     [ "$up" -gt 0 ] && [ "$up" -lt "$users" ] && [ "$up" -lt "$ready" ] || exit 1
