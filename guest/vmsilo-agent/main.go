@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -54,7 +55,7 @@ func run(args []string) error {
 	if len(sockets) != 1 {
 		return fmt.Errorf("want one socket from systemd, got %d", len(sockets))
 	}
-	if err := dropAmbient(); err != nil {
+	if err := keepCapabilities(); err != nil {
 		return err
 	}
 	groups, err := ownGroups()
@@ -69,10 +70,19 @@ func run(args []string) error {
 	return a.serve(listener, *idle)
 }
 
-// dropAmbient keeps the capabilities from the programs: what they are given by exec is what is ambient.
-func dropAmbient() error {
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("giving up ambient capabilities: %w", errno)
+// keepCapabilities makes the capabilities vmsilo-agent's own: no exec passes on what cannot be inherited, nor can that
+// be ambient. See capabilities(7).
+func keepCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("reading capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	// Each thread has its own, and any may be the one that starts a program.
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)
+	if errno != 0 {
+		return fmt.Errorf("keeping capabilities: %w", errno)
 	}
 	return nil
 }
