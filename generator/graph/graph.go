@@ -19,9 +19,10 @@ type Graph struct {
 	autostart bool
 }
 
-// vm is a VM, sound or broken, and what makes its files.
+// vm is a VM, and what makes its files.
 type vm struct {
 	name  string
+	sound bool
 	files func() []File
 }
 
@@ -29,19 +30,19 @@ type vm struct {
 func New(machines []*machine.Machine, broken map[string]config.Broken) *Graph {
 	g := &Graph{vms: make([]vm, 0, len(machines)+len(broken))}
 	for _, m := range machines {
-		g.add(m.VM, func() []File { return sound(m) })
+		g.add(m.VM, true, func() []File { return sound(m) })
 	}
 	for name, b := range broken {
-		g.add(b.VM, func() []File { return []File{refused(name, b.Errors)} })
+		g.add(b.VM, false, func() []File { return []File{refused(name, b.Errors)} })
 	}
 	slices.SortFunc(g.vms, func(a, b vm) int { return cmp.Compare(a.name, b.name) })
 	return g
 }
 
 // add adds a VM with what every VM has, and the files of its own.
-func (g *Graph) add(v *config.VM, own func() []File) {
+func (g *Graph) add(v *config.VM, isSound bool, own func() []File) {
 	g.autostart = g.autostart || v.Autostart
-	g.vms = append(g.vms, vm{v.Name, func() []File {
+	g.vms = append(g.vms, vm{v.Name, isSound, func() []File {
 		// The link makes the VM show in systemctl list-unit-files.
 		files := append(own(), link(vmUnit(v.Name), "vmsilo@.service"))
 		if v.Autostart {
@@ -83,8 +84,28 @@ func (g *Graph) common() []File {
 	if g.autostart {
 		files = append(files, link("multi-user.target.wants/vmsilo.target", "vmsilo.target"))
 	}
-	return files
+	return append(files, g.onDemand()...)
 }
+
+// onDemand returns the drop-ins by which the socket of every VM that can be built listens. A target that is up has what
+// it upholds started whenever that is not, and so after the reload that brought it; what it wants, only when it starts.
+// A VM that is broken keeps a socket that is there by now.
+func (g *Graph) onDemand() []File {
+	sockets := newDropin(socketsTarget)
+	for _, v := range g.vms {
+		if v.sound {
+			sockets.set("Unit", "Upholds", "vmsilo-run@"+v.name+".socket")
+		}
+	}
+	if sockets.section == "" {
+		return nil
+	}
+	boot := newDropin("multi-user.target")
+	boot.set("Unit", "Upholds", socketsTarget)
+	return []File{sockets.file(), boot.file()}
+}
+
+const socketsTarget = "vmsilo-sockets.target"
 
 // mask keeps the drop-in that all of a VM's services share away from a unit that has such a name and is no part of the
 // VM: one that stops the VM must not be in the slice that is stopped. Of two files of one name, the one for fewer units

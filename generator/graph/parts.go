@@ -102,6 +102,7 @@ func programs(m *machine.Machine) []string {
 func sockets(m *machine.Machine) File {
 	d := newDropin("vmsilo-@" + m.Name + ".socket")
 	d.set("Socket", "Slice", sliceName(m.Name))
+	d.env("Socket", "VM_USER", m.VM.User)
 	return d.file()
 }
 

@@ -24,6 +24,9 @@ func TestVerify(t *testing.T) {
 				if matched, _ := filepath.Match("vmsilo*@?*.service", path); matched {
 					units = append(units, path)
 				}
+				if vm, ok := strings.CutPrefix(path, "vmsilo@"); ok && strings.HasSuffix(vm, ".service") {
+					units = append(units, "vmsilo-run@"+strings.TrimSuffix(vm, ".service")+".socket")
+				}
 			}
 			if out, err := verify(t, tree, readTree(t, "../../units"), units...); err != nil || len(out) > 0 {
 				t.Errorf("%v: %s", err, out)
@@ -98,6 +101,7 @@ var exposure = map[string]string{
 	"vmsilo-netdev@.service": "50",
 	"vmsilo-down@.service":   "47",
 	"vmsilo-lost@.service":   "47",
+	"vmsilo-run@.service":    "10",
 }
 
 func TestSecurity(t *testing.T) {

@@ -1,0 +1,420 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vmsilo/internal/protocol"
+)
+
+// device is a listener that speaks as a vsock device does, and what it does with a connection to a guest's program.
+type device struct {
+	*net.UnixListener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+// newDevice begins to listen at path. answer is what it says to CONNECT; without one it closes.
+func newDevice(t *testing.T, path, answer string, guest func(*net.UnixConn)) *device {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &device{UnixListener: l}
+	t.Cleanup(d.end)
+	go func() {
+		for {
+			conn, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			d.mu.Lock()
+			d.conns = append(d.conns, conn)
+			d.mu.Unlock()
+			go func() {
+				defer conn.Close()
+				line := make([]byte, len("CONNECT 5000\n"))
+				if _, err := io.ReadFull(conn, line); err != nil || string(line) != "CONNECT 5000\n" {
+					return
+				}
+				if _, err := io.WriteString(conn, answer); err == nil && strings.HasPrefix(answer, "OK ") {
+					guest(conn)
+				}
+			}()
+		}
+	}()
+	return d
+}
+
+// end is what the end of the VM does to the device.
+func (d *device) end() {
+	d.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.conns {
+		c.Close()
+	}
+}
+
+// host is a relay that runs.
+type host struct {
+	t            *testing.T
+	socket, path string
+	done         chan error
+}
+
+// newHost makes a folder with a socket as systemd does; wait returns what the relay returns.
+func newHost(t *testing.T) *host {
+	t.Helper()
+	dir := t.TempDir()
+	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), make(chan error, 1)}
+}
+
+// relay starts the relay on a socket of its own.
+func (h *host) relay(idle time.Duration) *net.UnixListener {
+	h.t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { l.Close() })
+	h.serve(l, idle)
+	return l
+}
+
+func (h *host) serve(l *net.UnixListener, idle time.Duration) {
+	go func() { h.done <- serve(l, "bank", h.path, idle) }()
+}
+
+// wait waits for the relay to end by itself.
+func (h *host) wait() {
+	h.t.Helper()
+	select {
+	case err := <-h.done:
+		if err != nil {
+			h.t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		h.t.Fatal("the relay does not end")
+	}
+}
+
+func (h *host) running() bool {
+	select {
+	case err := <-h.done:
+		h.done <- err
+		return false
+	default:
+		return true
+	}
+}
+
+func (h *host) connect() *net.UnixConn {
+	h.t.Helper()
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		h.t.Fatal(err)
+	}
+	return conn
+}
+
+// refused reads what the relay says in the guest's place.
+func (h *host) refused(conn net.Conn) string {
+	h.t.Helper()
+	r := protocol.NewGuestReader(conn)
+	kind, payload, err := r.Next()
+	if err != nil || kind != protocol.Failed || protocol.ParseFailure(payload).Code != protocol.NotRun {
+		h.t.Fatalf("frame %#x %q, %v", byte(kind), payload, err)
+	}
+	text := protocol.ParseFailure(payload).Text
+	if _, _, err := r.Next(); err == nil || os.IsTimeout(err) {
+		h.t.Errorf("not closed: %v", err)
+	}
+	return text
+}
+
+// closed waits for the other end to close.
+func closed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, conn); os.IsTimeout(err) {
+		t.Error("not closed")
+	}
+}
+
+func echo(conn *net.UnixConn) { _, _ = io.Copy(conn, conn) }
+
+// What goes in comes out, megabytes of it, on several connections, both ways at a time.
+func TestCarriesBytes(t *testing.T) {
+	h := newHost(t)
+	newDevice(t, h.path, "OK 1073741824\n", func(conn *net.UnixConn) {
+		_, _ = io.WriteString(conn, protocol.Greeting)
+		echo(conn)
+	})
+	h.relay(200 * time.Millisecond)
+	var all sync.WaitGroup
+	for n := range 8 {
+		conn := h.connect()
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			defer conn.Close()
+			random := rand.New(rand.NewSource(int64(n)))
+			sent, got := sha256.New(), sha256.New()
+			const size = 8 << 20
+			written := make(chan error)
+			go func() {
+				_, err := io.CopyN(io.MultiWriter(conn, sent), random, size)
+				written <- err
+			}()
+			greeting := make([]byte, len(protocol.Greeting))
+			if _, err := io.ReadFull(conn, greeting); err != nil || string(greeting) != protocol.Greeting {
+				t.Errorf("%q, %v", greeting, err)
+			}
+			if _, err := io.CopyN(got, conn, size); err != nil {
+				t.Error(err)
+			}
+			if err := <-written; err != nil {
+				t.Error(err)
+			}
+			if !bytes.Equal(got.Sum(nil), sent.Sum(nil)) {
+				t.Error("other bytes come out")
+			}
+		}()
+	}
+	all.Wait()
+	h.wait()
+}
+
+// The last words of a guest reach a client that reads late.
+func TestLastWords(t *testing.T) {
+	h := newHost(t)
+	words := bytes.Repeat([]byte("last words "), 5000)
+	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) { _, _ = conn.Write(words) })
+	h.relay(200 * time.Millisecond)
+	conn := h.connect()
+	_, _ = conn.Write([]byte("what nobody reads"))
+	time.Sleep(100 * time.Millisecond)
+	got := make([]byte, len(words))
+	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, words) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	closed(t, conn)
+	h.wait()
+}
+
+// As soon as one side ends, both do, even while the other does not read.
+func TestEitherEnd(t *testing.T) {
+	flood := bytes.Repeat([]byte("flood"), 1<<20)
+	for name, end := range map[string]func(client *net.UnixConn){
+		"closed":      func(client *net.UnixConn) { client.Close() },
+		"half closed": func(client *net.UnixConn) { _ = client.CloseWrite() },
+		"while the guest does not read": func(client *net.UnixConn) {
+			_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, err := client.Write(flood); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("5 MiB went somewhere: %v", err)
+			}
+			client.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			ended := make(chan error, 1)
+			newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
+				if name == "while the guest does not read" {
+					// What cannot be written tells of the other end's.
+					for {
+						if _, err := conn.Write([]byte("x")); err != nil {
+							ended <- nil
+							return
+						}
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				_, err := io.Copy(io.Discard, conn)
+				ended <- err
+			})
+			h.relay(200 * time.Millisecond)
+			end(h.connect())
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Error("the guest's side stays open")
+			}
+			h.wait()
+		})
+	}
+}
+
+// One client that never reads holds nothing but its own connection; the relay does not end while it is there.
+func TestClientNeverReads(t *testing.T) {
+	h := newHost(t)
+	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
+		go echo(conn)
+		_, _ = conn.Write(bytes.Repeat([]byte("flood"), 1<<20))
+	})
+	h.relay(100 * time.Millisecond)
+	mute := h.connect()
+	for range 20 {
+		conn := h.connect()
+		if _, err := io.CopyN(io.Discard, conn, 5<<20); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	time.Sleep(300 * time.Millisecond)
+	if !h.running() {
+		t.Error("it ends with a connection open")
+	}
+	mute.Close()
+	h.wait()
+}
+
+// 600 at once: 512 are carried, and the others hear why not. No thread is held by any of them.
+func TestManyConnections(t *testing.T) {
+	h := newHost(t)
+	newDevice(t, h.path, "OK 1\n", echo)
+	h.relay(200 * time.Millisecond)
+	conns := make([]*net.UnixConn, 600)
+	var all sync.WaitGroup
+	var carried, refused sync.Map
+	for n := range conns {
+		conns[n] = h.connect()
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if _, err := conns[n].Write([]byte(protocol.Greeting)); err != nil {
+				t.Error(err)
+			}
+			answer, _ := io.ReadAll(io.LimitReader(conns[n], int64(len(protocol.Greeting))))
+			if string(answer) != protocol.Greeting {
+				t.Errorf("%q", answer)
+			}
+			// One more byte comes of those that are refused, whose type that of a frame is.
+			_ = conns[n].SetReadDeadline(time.Now().Add(3 * time.Second))
+			if rest, _ := io.ReadAll(conns[n]); len(rest) > 0 {
+				refused.Store(n, string(rest[4:]))
+			} else {
+				carried.Store(n, true)
+			}
+		}()
+	}
+	all.Wait()
+	count := func(m *sync.Map) (n int) {
+		m.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	if count(&carried) != 512 || count(&refused) != 88 {
+		t.Errorf("%d are carried, %d refused", count(&carried), count(&refused))
+	}
+	refused.Range(func(_, text any) bool {
+		if !strings.HasSuffix(text.(string), "512 programs are running in VM bank already") {
+			t.Errorf("%q", text)
+		}
+		return true
+	})
+	if threads, _ := os.ReadDir("/proc/self/task"); len(threads) > 40+2*runtime.NumCPU() {
+		t.Errorf("%d threads", len(threads))
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	h.wait()
+}
+
+// A VM that did not start: everybody hears it, and the relay is gone.
+func TestNotStarted(t *testing.T) {
+	h := newHost(t)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, b := h.connect(), h.connect()
+	if _, err := a.Write([]byte(protocol.Greeting)); err != nil {
+		t.Fatal(err)
+	}
+	h.serve(l, time.Hour)
+	for _, conn := range []net.Conn{a, b} {
+		if text := h.refused(conn); text != "VM bank could not be started" {
+			t.Errorf("%q", text)
+		}
+	}
+	h.wait()
+}
+
+// Devices that answer something else, too much, or nothing.
+func TestNothingListens(t *testing.T) {
+	for _, answer := range []string{"", "NO\n", strings.Repeat("x", 1000), "OK"} {
+		h := newHost(t)
+		newDevice(t, h.path, answer, nil)
+		h.relay(time.Hour)
+		if text := h.refused(h.connect()); !strings.HasPrefix(text, "VM bank cannot run it: nothing in the guest listens for programs") {
+			t.Errorf("%q: %q", answer, text)
+		}
+		h.wait()
+	}
+}
+
+// Who comes when the VM has gone is left to the next relay.
+func TestVMEnds(t *testing.T) {
+	h := newHost(t)
+	d := newDevice(t, h.path, "OK 1\n", echo)
+	l := h.relay(time.Hour)
+	conn := h.connect()
+	if _, err := fmt.Fprint(conn, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	mute := h.connect()
+	d.end()
+	closed(t, conn)
+	h.wait()
+	mute.Close()
+	os.Remove(h.path)
+	waiting := h.connect()
+	newDevice(t, h.path, "OK 1\n", echo)
+	h.serve(l, 200*time.Millisecond)
+	if _, err := fmt.Fprint(waiting, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := waiting.Read(make([]byte, 1)); err != nil {
+		t.Errorf("lost: %v", err)
+	}
+	waiting.Close()
+	h.wait()
+}
+
+// Clients that give up before they are taken leave nothing behind.
+func TestClientsGiveUp(t *testing.T) {
+	h := newHost(t)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 100 {
+		h.connect().Close()
+	}
+	newDevice(t, h.path, "OK 1\n", echo)
+	h.serve(l, 200*time.Millisecond)
+	h.wait()
+}
