@@ -168,7 +168,13 @@ func (a *agent) connection(conn *os.File) {
 	from := protocol.NewHostReader(conn)
 	p, err := a.begin(from)
 	heard := make(chan error, 1)
-	go func() { heard <- p.listen(from) }()
+	go func() {
+		// Said before it is done, so that nobody takes the end of the program for its own.
+		heard <- p.listen(from)
+		if p != nil {
+			_ = p.group.kill()
+		}
+	}()
 	var status protocol.Status
 	if err == nil {
 		status, err = p.run(to)

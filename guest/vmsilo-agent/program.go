@@ -71,24 +71,19 @@ func statusOf(cmd *exec.Cmd) protocol.Status {
 	return protocol.Status{Code: uint8(status.ExitStatus())}
 }
 
-// listen does what the host says of the program, which may be nil, until the host is gone or says what makes no sense.
-// Then it kills the program.
+// listen does what the host says of the program, which may be nil, until the host is gone or says what makes no sense:
+// an error that is errGone or wraps protocol.ErrMalformed.
 func (p *program) listen(from *protocol.Reader) error {
 	for {
 		kind, payload, err := from.Next()
 		if err == nil && p != nil {
 			err = p.obey(kind, payload)
 		}
-		if err == nil {
-			continue
-		}
-		if p != nil {
-			_ = p.group.kill()
-		}
 		if errors.Is(err, protocol.ErrMalformed) {
 			return err
+		} else if err != nil {
+			return errGone
 		}
-		return errGone
 	}
 }
 
