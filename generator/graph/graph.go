@@ -80,7 +80,7 @@ func each(files []File, yield func(File) bool) bool {
 
 // common returns the files that belong to no VM.
 func (g *Graph) common() []File {
-	files := []File{g.names(), mask("vmsilo-down@.service"), mask("vmsilo-lost@.service")}
+	files := []File{g.names(), mask("vmsilo-down@.service"), mask("vmsilo-lost@.service"), mask("vmsilo-idle@.service")}
 	if g.autostart {
 		files = append(files, link("multi-user.target.wants/vmsilo.target", "vmsilo.target"))
 	}

@@ -31,6 +31,7 @@ func sound(m *machine.Machine) []File {
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
 	}
+	files = append(files, idle(m)...)
 	return append(files, vmService(m, strings.Join(needs, " ")))
 }
 
