@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +38,7 @@ func imageBuild(stdout, stderr io.Writer, args []string) error {
 	if err := errors.Join(needRoot(), needPrograms()); err != nil {
 		return err
 	}
-	// What is ignored stays ignored: nohup(1).
-	signals := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}, signal.Ignored)
-	ctx, cancel := signal.NotifyContext(context.Background(), signals...)
+	ctx, cancel := signal.NotifyContext(context.Background(), heeded(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)...)
 	defer cancel()
 	unix.Umask(0o022)
 	p := newProgress(stderr)

@@ -1,7 +1,13 @@
-// Vmsilo is what people type: it looks after the images of VMs, and tells what is wrong with their configuration.
+// Vmsilo is what people type: it runs programs in VMs, tells how VMs are and what is wrong with them, and looks after
+// their images.
 //
 // Synopsis:
 //
+//	vmsilo run [-t] [--env=NAME=VALUE]… [--directory=DIR] NAME COMMAND [ARGUMENT]…
+//	vmsilo shell NAME
+//	vmsilo console NAME
+//	vmsilo list [--json]
+//	vmsilo why NAME
 //	vmsilo check
 //	vmsilo image build NAME --recipe=RECIPE
 //	vmsilo image list
@@ -9,6 +15,11 @@
 //	vmsilo image remove NAME VERSION
 //
 // Description:
+//
+// run runs a program in the guest of a VM, which is started where it does not run, and ends as the program does. shell
+// runs the user's login shell there. console attaches to the guest's console, as long as the VM runs.
+//
+// list shows the VMs and how they are, and why says of one what keeps it from running.
 //
 // check prints every error of the configuration and ends with status 1 if there is one; it is vmsilo-generator --check.
 //
@@ -43,16 +54,23 @@ type subcommand struct {
 	// words are what is typed to have it, and operands what follows.
 	words, operands string
 	about           string
-	run             func(stdout, stderr io.Writer, args []string) error
+	// options are lines about them, or "".
+	options string
+	run     func(stdout, stderr io.Writer, args []string) error
 }
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{"check", "", "print every error of the configuration", check},
-		{"image build", "NAME --recipe=RECIPE", "make a new version of an image", imageBuild},
-		{"image list", "", "show the images and their versions", imageList},
-		{"image use", "NAME VERSION", "make a version the one that VMs start with", imageUse},
-		{"image remove", "NAME VERSION", "delete a version", imageRemove},
+		{"run", "[OPTION…] NAME COMMAND [ARGUMENT…]", "run a program in a VM", runOptions, runCommand},
+		{"shell", "NAME", "run a login shell in a VM", "", shell},
+		{"console", "NAME", "attach to the console of a VM that runs", "", console},
+		{"list", "[--json]", "show the VMs and how they are", "", list},
+		{"why", "NAME", "say what keeps a VM from running", "", why},
+		{"check", "", "print every error of the configuration", "", check},
+		{"image build", "NAME --recipe=RECIPE", "make a new version of an image", "", imageBuild},
+		{"image list", "", "show the images and their versions", "", imageList},
+		{"image use", "NAME VERSION", "make a version the one that VMs start with", "", imageUse},
+		{"image remove", "NAME VERSION", "delete a version", "", imageRemove},
 	}
 }
 
@@ -100,7 +118,10 @@ func names(all []subcommand) (list []string) {
 func usage(w io.Writer, of []subcommand) error {
 	fmt.Fprintln(w, "usage:")
 	for _, s := range of {
-		fmt.Fprintf(w, "  %-40s %s\n", strings.TrimSpace("vmsilo "+s.words+" "+s.operands), s.about)
+		fmt.Fprintf(w, "  %-47s %s\n", strings.TrimSpace("vmsilo "+s.words+" "+s.operands), s.about)
+	}
+	if len(of) == 1 && of[0].options != "" {
+		fmt.Fprint(w, "options:\n"+of[0].options)
 	}
 	return nil
 }

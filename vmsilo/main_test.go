@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +14,7 @@ import (
 // The test binary is vmsilo itself when it is told so.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_VMSILO") != "" {
+		sockets = cmp.Or(os.Getenv("TEST_SOCKETS"), sockets)
 		main()
 		return
 	}
@@ -28,11 +30,21 @@ func TestManners(t *testing.T) {
 		{"--help", 0, "vmsilo image use NAME VERSION", ""},
 		{"image --help", 0, "vmsilo image build NAME --recipe=RECIPE", ""},
 		{"image build x -h", 0, "vmsilo image build NAME --recipe=RECIPE", ""},
-		{"", 1, "", "vmsilo: error: which command?\nhint: there are: check, image build"},
-		{"chekc", 1, "", "vmsilo: error: unknown command \"chekc\"\nhint: there are: check, image build"},
+		{"", 1, "", "vmsilo: error: which command?\nhint: there are: run, shell, console, list, why, check, image build"},
+		{"chekc", 1, "", "vmsilo: error: unknown command \"chekc\"\nhint: there are: run, shell, console, list, why, check, image build"},
 		{"image", 1, "", "hint: there are: image build, image list, image use, image remove"},
 		{"image bild", 1, "", "vmsilo: error: unknown command \"bild\"\nhint: there are: image build"},
 		{"image build", 1, "", "vmsilo: error: NAME is missing\nhint: see vmsilo image build --help"},
+		{"run --help", 0, "--directory=DIR", ""},
+		{"shell -h", 0, "vmsilo shell NAME", ""},
+		{"run", 125, "", "vmsilo: error: NAME is missing\nhint: see vmsilo run --help"},
+		{"run x", 125, "", "vmsilo: error: COMMAND is missing\nhint: for a shell: vmsilo shell x"},
+		{"run --env=X x true", 125, "", "it is not NAME=VALUE"},
+		{"run -x x true", 125, "", "flag provided but not defined: -x"},
+		{"shell x y", 125, "", "\"y\" is too much"},
+		{"why", 1, "", "NAME is missing"},
+		{"console", 1, "", "NAME is missing"},
+		{"list x", 1, "", "\"x\" is too much"},
 		{"image build x", 1, "", "vmsilo: error: --recipe is missing"},
 		{"image use x", 1, "", "vmsilo: error: VERSION is missing"},
 		{"image list x", 1, "", "vmsilo: error: \"x\" is too much"},

@@ -18,6 +18,14 @@ const hostFile = "vmsilo.toml"
 // DefaultPath is where configuration is read, the highest precedence first.
 var DefaultPath = []string{"/etc/vmsilo", "/usr/lib/vmsilo"}
 
+// Path returns the folders of VMSILO_CONFIG_PATH, and else DefaultPath.
+func Path() []string {
+	if list := os.Getenv("VMSILO_CONFIG_PATH"); list != "" {
+		return filepath.SplitList(list)
+	}
+	return DefaultPath
+}
+
 // Config is the whole configuration.
 type Config struct {
 	// VMs are those whose files hold no error, by name.

@@ -7,6 +7,18 @@ import (
 
 // didYouMean returns a hint naming the candidate nearest to word, or "" when none is near.
 func didYouMean(word string, candidates []string) string {
+	switch best := Nearest(word, candidates); {
+	case best == "":
+		return ""
+	case strings.EqualFold(word, best):
+		return fmt.Sprintf("keys and values are exact: write %q", best)
+	default:
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+}
+
+// Nearest returns the candidate that is most like word, or "" when none is like it.
+func Nearest(word string, candidates []string) string {
 	// Two letters exchanged are two edits; in a word of three that would be any word.
 	near := max(2, len(word)/3)
 	if len(word) < 4 {
@@ -15,7 +27,7 @@ func didYouMean(word string, candidates []string) string {
 	best, distance := "", near+1
 	for _, c := range candidates {
 		if strings.EqualFold(word, c) {
-			return fmt.Sprintf("keys and values are exact: write %q", c)
+			return c
 		}
 		// No other distance is worth the time of a word as long as a file.
 		if max(len(word)-len(c), len(c)-len(word)) > near {
@@ -25,10 +37,7 @@ func didYouMean(word string, candidates []string) string {
 			best, distance = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // editDistance counts the insertions, deletions and replacements that make a into b (Levenshtein).

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"vmsilo/generator/config"
@@ -55,6 +56,21 @@ type Interface struct {
 	MAC string
 	// Slot is the PCI device number on bus 0.
 	Slot int
+}
+
+// All derives the machines of c, refuses those that clash, and returns the ones that are sound.
+func All(c *config.Config) []*Machine {
+	machines := make([]*Machine, 0, len(c.VMs))
+	for vm := range c.All() {
+		machines = append(machines, New(vm))
+	}
+	for name, errs := range Check(machines) {
+		c.Refuse(name, errs)
+	}
+	return slices.DeleteFunc(machines, func(m *Machine) bool {
+		_, broken := c.Broken[m.Name]
+		return broken
+	})
 }
 
 // New derives the machine of vm.

@@ -5,9 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/graph"
@@ -25,7 +22,7 @@ func run(stdout, stderr io.Writer, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("reading the options: %w", err)
 	}
-	units, errs := generate(configPath())
+	units, errs := generate(config.Path())
 	switch {
 	case *check:
 		printErrors(stdout, errs)
@@ -44,27 +41,10 @@ func run(stdout, stderr io.Writer, args []string) error {
 	return units.Write(flags.Arg(0))
 }
 
-func configPath() []string {
-	if list := os.Getenv("VMSILO_CONFIG_PATH"); list != "" {
-		return filepath.SplitList(list)
-	}
-	return config.DefaultPath
-}
-
 // generate goes the one way of the data: config, machine, graph.
 func generate(path []string) (*graph.Graph, []config.Error) {
 	c := config.Load(path)
-	machines := make([]*machine.Machine, 0, len(c.VMs))
-	for vm := range c.All() {
-		machines = append(machines, machine.New(vm))
-	}
-	for name, errs := range machine.Check(machines) {
-		c.Refuse(name, errs)
-	}
-	sound := slices.DeleteFunc(machines, func(m *machine.Machine) bool {
-		_, broken := c.Broken[m.Name]
-		return broken
-	})
+	sound := machine.All(c)
 	return graph.New(sound, c.Broken), c.Errors()
 }
 

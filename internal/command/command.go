@@ -27,12 +27,39 @@ func Errorf(hint, format string, args ...any) error {
 	return &Hinted{fmt.Errorf(format, args...), hint}
 }
 
-// Main runs a program's run with its arguments, reports what it returns, and exits: 1 for an error.
-func Main(run func(args []string) error) {
-	if err := run(os.Args[1:]); err != nil {
-		report(filepath.Base(os.Args[0]), err)
-		os.Exit(1)
+// Status is an error that ends the program with an exit status of its own.
+type Status struct {
+	Code int
+	// Err is what is reported, or nil when nothing needs to be said.
+	Err error
+}
+
+// Error returns the error's text.
+func (s *Status) Error() string {
+	if s.Err == nil {
+		return fmt.Sprintf("exit status %d", s.Code)
 	}
+	return s.Err.Error()
+}
+
+// Unwrap returns the error itself.
+func (s *Status) Unwrap() error { return s.Err }
+
+// Main runs a program's run with its arguments, reports what it returns, and exits: 1 for an error that has no Status.
+func Main(run func(args []string) error) {
+	err := run(os.Args[1:])
+	if err == nil {
+		return
+	}
+	code, silent := 1, false
+	var status *Status
+	if errors.As(err, &status) {
+		code, silent = status.Code, status.Err == nil
+	}
+	if !silent {
+		report(filepath.Base(os.Args[0]), err)
+	}
+	os.Exit(code)
 }
 
 // objectUnit is the journal's field for the unit that a message is about: systemd.journal-fields(7).

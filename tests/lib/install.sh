@@ -25,7 +25,7 @@ install_stage() {
 }
 
 # guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
-# machine has vmsilo by now.
+# machine has vmsilo by now. The recipe is one of vmsilo's, or with-ssh: what the benchmark of vmsilo run compares with.
 guest_image() {
   local key
   key=$(cd "$1" && { find guest internal vmsilo go.mod go.sum -type f -print0 | sort -z | xargs -0 sha256sum && root_packages trixie; } | key)
@@ -36,8 +36,13 @@ guest_image() {
 # image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, in the way that people do. DIRECTORY is
 # the machine's folder of images.
 image_recipe() {
+  local recipe=$1
   chmod 755 "$2"
-  before_boot "vmsilo could not make the image" --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$1"
+  if [[ $1 == with-ssh ]]; then
+    recipe=/root/with-ssh.toml
+    sed 's/^packages = \[$/&\n  "openssh-server", "socat",/' "$machine/root/usr/share/vmsilo/recipes/debian-13.toml" >"$machine/root$recipe"
+  fi
+  before_boot "vmsilo could not make the image" --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$recipe"
 }
 
 # before_boot MESSAGE ARGUMENT… runs a command on the machine, which has not booted but has this one's network. The

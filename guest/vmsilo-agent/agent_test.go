@@ -1,0 +1,382 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/protocol"
+)
+
+// unified returns a control group of this test's own, in the unified hierarchy wherever that is.
+func unified(t *testing.T) *groups {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(mounts), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || fields[2] != "cgroup2" {
+			continue
+		}
+		folder, err := os.MkdirTemp(fields[1], "vmsilo-test-")
+		if errors.Is(err, os.ErrPermission) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(folder); err != nil {
+				t.Errorf("a control group is left: %v", err)
+			}
+		})
+		return &groups{folder: folder}
+	}
+	t.Skip("this test makes control groups in the unified hierarchy: run it as root")
+	return nil
+}
+
+// serve starts an agent, and returns how to connect to it.
+func serve(t *testing.T) (dial func() net.Conn) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	listener := os.NewFile(uintptr(fd), "listener")
+	home := t.TempDir()
+	a := &agent{groups: unified(t), env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
+	done := make(chan error, 1)
+	go func() { done <- a.serve(listener, 200*time.Millisecond) }()
+	t.Cleanup(func() {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		a.ends.Wait()
+	})
+	return func() net.Conn {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+}
+
+// host is the host's end.
+type host struct {
+	net.Conn
+	from *protocol.Reader
+	to   *protocol.Writer
+}
+
+func begin(t *testing.T, conn net.Conn, p protocol.Program) host {
+	t.Helper()
+	to, err := protocol.NewWriter(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := p.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Write(protocol.Run, payload); err != nil {
+		t.Fatal(err)
+	}
+	return host{conn, protocol.NewGuestReader(conn), to}
+}
+
+// end reads until the end, and returns all output and how it ended.
+func (h host) end(t *testing.T) (stdout, stderr, ended string) {
+	t.Helper()
+	for {
+		kind, payload, err := h.from.Next()
+		if err != nil {
+			t.Fatalf("%v after %q, %q", err, stdout, stderr)
+		}
+		switch kind {
+		case protocol.Stdout:
+			stdout += string(payload)
+		case protocol.Stderr:
+			stderr += string(payload)
+		case protocol.Ended:
+			h.Close()
+			return stdout, stderr, fmt.Sprint(protocol.ParseStatus(payload).Shell())
+		case protocol.Failed:
+			h.Close()
+			f := protocol.ParseFailure(payload)
+			return stdout, stderr, fmt.Sprintf("%d %s", f.Code, f.Text)
+		}
+	}
+}
+
+// until reads output until it holds want.
+func (h host) until(t *testing.T, want string) {
+	t.Helper()
+	var got []byte
+	for !bytes.Contains(got, []byte(want)) {
+		kind, payload, err := h.from.Next()
+		if err != nil || kind != protocol.Stdout {
+			t.Fatalf("frame %#02x %q, %v, after %q", byte(kind), payload, err, got)
+		}
+		got = append(got, payload...)
+	}
+}
+
+func shell(script string) protocol.Program {
+	return protocol.Program{Args: []string{"sh", "-c", script}}
+}
+
+func TestPrograms(t *testing.T) {
+	dial := serve(t)
+	if err := os.WriteFile("/tmp/vmsilo-test-plain", []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove("/tmp/vmsilo-test-plain")
+	for _, c := range []struct {
+		program               protocol.Program
+		stdout, stderr, ended string
+	}{
+		{shell("echo out; echo err >&2; exit 3"), "out\n", "err\n", "3"},
+		{shell("kill -KILL $$"), "", "", "137"},
+		{shell("kill -TERM $$"), "", "", "143"},
+		{shell("pwd; echo $A$B"), "/tmp\n12\n", "", "0"},
+		{shell("cat; echo end"), "end\n", "", "0"},
+		{shell("sleep 100 & echo back"), "back\n", "", "0"},
+		{protocol.Program{Args: []string{"printf", "%s|", "", "a b", "c\n"}}, "|a b|c\n|", "", "0"},
+		{protocol.Program{Args: []string{"no-such-program"}}, "", "", "127 no-such-program: command not found"},
+		{protocol.Program{Args: []string{"./nothing"}, Directory: "/tmp"}, "", "", "127 /tmp/nothing: no such file or directory"},
+		{protocol.Program{Args: []string{"/tmp"}}, "", "", "126 /tmp: is a directory"},
+		{protocol.Program{Args: []string{"/tmp/vmsilo-test-plain"}}, "", "", "126 /tmp/vmsilo-test-plain: permission denied"},
+		{protocol.Program{Args: []string{"true"}, Directory: "/nowhere"}, "", "", `125 cannot start in "/nowhere": no such file or directory`},
+		{protocol.Program{Args: []string{"true"}, Directory: "/etc/passwd"}, "", "", `125 cannot start in "/etc/passwd": not a directory`},
+	} {
+		c.program.Env = []string{"A=1", "B=2"}
+		if c.program.Directory == "" {
+			c.program.Directory = "/tmp"
+		}
+		h := begin(t, dial(), c.program)
+		if err := h.to.Write(protocol.Stdin, nil); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, stderr, ended := h.end(t); stdout != c.stdout || stderr != c.stderr || ended != c.ended {
+			t.Errorf("%q: %q, %q, %s", c.program.Args, stdout, stderr, ended)
+		}
+	}
+}
+
+// Without a program, the login shell of the user runs in the user's home.
+func TestLoginShell(t *testing.T) {
+	h := begin(t, serve(t)(), protocol.Program{})
+	for _, input := range []string{"echo $0; test \"$PWD\" = \"$HOME\" && echo home\n", ""} {
+		if err := h.to.Write(protocol.Stdin, []byte(input)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stdout, _, ended := h.end(t); stdout != "-sh\nhome\n" || ended != "0" {
+		t.Errorf("%q, %s", stdout, ended)
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	dial := serve(t)
+	p := shell("test -t 0 && test -t 1 && test -t 2 && stty size; trap 'stty size' WINCH; echo ready; read x; echo got $x; cat; exit 5")
+	p.Terminal = &protocol.Size{Rows: 11, Columns: 22}
+	h := begin(t, dial(), p)
+	h.until(t, "11 22\r\nready\r\n")
+	if err := h.to.Write(protocol.Resize, protocol.Size{Rows: 33, Columns: 44}.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	for _, input := range []string{"word\n", ""} {
+		if err := h.to.Write(protocol.Stdin, []byte(input)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, _, ended := h.end(t)
+	if !strings.Contains(stdout, "33 44\r\n") || !strings.Contains(stdout, "got word\r\n") || ended != "5" {
+		t.Errorf("%q, %s", stdout, ended)
+	}
+	// Ctrl-C is the terminal's to make a signal of.
+	p = shell("echo ready; sleep 100")
+	p.Terminal = &protocol.Size{}
+	h = begin(t, dial(), p)
+	h.until(t, "ready")
+	if err := h.to.Write(protocol.Stdin, []byte("\x03")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ended := h.end(t); ended != "130" {
+		t.Errorf("ended with %s", ended)
+	}
+}
+
+func TestSignal(t *testing.T) {
+	dial := serve(t)
+	for _, size := range []*protocol.Size{nil, {}} {
+		p := shell("trap 'echo usr1' USR1; echo ready; sleep 100 & wait; wait; echo end")
+		p.Terminal = size
+		h := begin(t, dial(), p)
+		h.until(t, "ready")
+		if err := h.to.Write(protocol.Signal, []byte{byte(unix.SIGUSR1)}); err != nil {
+			t.Fatal(err)
+		}
+		h.until(t, "usr1")
+		if err := h.to.Write(protocol.Signal, []byte{byte(unix.SIGTERM)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, ended := h.end(t); ended != "143" {
+			t.Errorf("ended with %s", ended)
+		}
+	}
+}
+
+// A host that goes away ends the program, and what has left its session and its process group.
+func TestGone(t *testing.T) {
+	dial := serve(t)
+	mark := filepath.Join(t.TempDir(), "pid")
+	h := begin(t, dial(), shell("setsid sh -c 'echo $$ >"+mark+"; sleep 100' & sleep 0.2; echo ready; while :; do echo more; done"))
+	h.until(t, "ready")
+	var pid int
+	text, err := os.ReadFile(mark)
+	if _, scanErr := fmt.Sscan(string(text), &pid); err != nil || scanErr != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(process)
+	h.Close()
+	fds := []unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}
+	if n, err := unix.Poll(fds, 1000); n != 1 {
+		t.Errorf("process %d goes on after a second: %v", pid, err)
+	}
+}
+
+func TestInput(t *testing.T) {
+	dial := serve(t)
+	const size = 20 << 20
+	h := begin(t, dial(), shell("cksum; sleep 0.1"))
+	credit := protocol.NewCredit()
+	go func() {
+		_ = h.to.Copy(protocol.Stdin, io.LimitReader(zeros{}, size), credit)
+		_ = h.to.Write(protocol.Stdin, nil)
+	}()
+	for {
+		kind, payload, err := h.from.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == protocol.Window {
+			if err := credit.Add(payload); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if want := fmt.Sprintf(" %d\n", size); kind != protocol.Stdout || !strings.HasSuffix(string(payload), want) {
+			t.Errorf("%#02x %q, want %q", byte(kind), payload, want)
+		}
+		break
+	}
+	h.Close()
+	// A program that does not read is still signalled and ended, with all that may be sent on the way.
+	h = begin(t, dial(), shell("sleep 100"))
+	if err := h.to.Copy(protocol.Stdin, io.LimitReader(zeros{}, protocol.InitialWindow), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.to.Write(protocol.Signal, []byte{byte(unix.SIGINT)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ended := h.end(t); ended != "130" {
+		t.Errorf("ended with %s", ended)
+	}
+	// One byte more is refused.
+	h = begin(t, dial(), shell("sleep 100"))
+	if err := h.to.Copy(protocol.Stdin, io.LimitReader(zeros{}, protocol.InitialWindow+1), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ended := h.end(t); ended != "125 malformed: 1 bytes of input more than are allowed" {
+		t.Errorf("ended with %s", ended)
+	}
+	// A program that closes its input does not keep the host from going on.
+	h = begin(t, dial(), shell("exec <&-; echo ready; read x; sleep 0.3; echo end"))
+	if err := h.to.Copy(protocol.Stdin, io.LimitReader(zeros{}, protocol.InitialWindow), nil); err != nil {
+		t.Fatal(err)
+	}
+	h.until(t, "ready")
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestNonsense(t *testing.T) {
+	dial := serve(t)
+	const run = "vmsilo1\n\x01\x00\x00\x14\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00sleep\x00100\x00"
+	for wire, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":           `125 malformed: the other side greets with "GET / HT" and not with "vmsilo1\n"`,
+		"vmsilo1\n\x02\x00\x00\x00":        "125 malformed: the first frame is of type 0x02",
+		"vmsilo1\n\x01\x00\x00\x01\x00":    "125 malformed: a program of 1 bytes",
+		"vmsilo1\n\x01\xff\xff\xff":        "125 malformed: a frame of type 0x01 with 16777215 bytes",
+		run + run[len(protocol.Greeting):]: "125 malformed: a frame of type 0x01 while a program runs",
+		run + "\x04\x00\x00\x01\x00":       "125 malformed: signal 0",
+		run + "\x04\x00\x00\x01\x41":       "125 malformed: signal 65",
+		run + "\x07\x00\x00\x00":           "125 malformed: a frame of type 0x07",
+	} {
+		conn := dial()
+		if _, err := io.WriteString(conn, wire); err != nil {
+			t.Fatal(err)
+		}
+		h := host{conn, protocol.NewGuestReader(conn), nil}
+		if _, _, ended := h.end(t); ended != want {
+			t.Errorf("%q: %s", wire, ended)
+		}
+	}
+	// Who says nothing, or half of something, is let go when the connection closes.
+	for _, wire := range []string{"", "vms", "vmsilo1\n\x01\x00", run + "\x02\x00\x01"} {
+		conn := dial()
+		if _, err := io.WriteString(conn, wire); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+}
+
+// A hundred at once, each with output of its own.
+func TestMany(t *testing.T) {
+	dial := serve(t)
+	hosts := make([]host, 100)
+	for i := range hosts {
+		hosts[i] = begin(t, dial(), shell(fmt.Sprintf("for i in 1 2 3; do echo %d-$i; done; exit %d", i, i)))
+	}
+	for i, h := range hosts {
+		stdout, _, ended := h.end(t)
+		if want := fmt.Sprintf("%[1]d-1\n%[1]d-2\n%[1]d-3\n", i); stdout != want || ended != fmt.Sprint(i) {
+			t.Errorf("%d: %q, %s", i, stdout, ended)
+		}
+	}
+}
+
+func TestSessionEnv(t *testing.T) {
+	got := strings.Join(merge(sessionEnv([]string{"A=1", "LISTEN_FDS=1", "B=2", "INVOCATION_ID=x"}), []string{"A=3", "AB=4"}), " ")
+	if want := "B=2 A=3 AB=4"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

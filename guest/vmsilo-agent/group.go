@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// groups makes control groups below vmsilo-agent's own, which is a session's scope: cgroups(7). The scope is delegated
+// by session-.scope.d/vmsilo.conf.
+type groups struct {
+	folder string
+	last   atomic.Uint64
+}
+
+// ownGroups looks up where vmsilo-agent is.
+func ownGroups() (*groups, error) {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, fmt.Errorf("looking up the control group: %w", err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if path, found := strings.CutPrefix(line, "0::"); found {
+			return &groups{folder: filepath.Join("/sys/fs/cgroup", path)}, nil
+		}
+	}
+	return nil, fmt.Errorf("looking up the control group: %q names none of the unified hierarchy", text)
+}
+
+// group is the control group of a program and of all that it starts.
+type group struct {
+	path string
+	// file is the folder, for clone.
+	file *os.File
+}
+
+func (g *groups) create() (*group, error) {
+	// An agent that was killed may have left some.
+	for {
+		path := filepath.Join(g.folder, "run-"+strconv.FormatUint(g.last.Add(1), 10))
+		err := os.Mkdir(path, 0o755)
+		if os.IsExist(err) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("making a control group: %w", err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("making a control group: %w", errors.Join(err, os.Remove(path)))
+		}
+		return &group{path, file}, nil
+	}
+}
+
+// kill sends SIGKILL to all that is in the group.
+func (g *group) kill() error {
+	return os.WriteFile(filepath.Join(g.path, "cgroup.kill"), []byte("1"), 0)
+}
+
+// goneTime is how long the kernel may take to end processes that were killed. One that waits for a disk may take longer.
+const goneTime = 5 * time.Second
+
+// destroy kills what is in the group, waits until it is empty, and removes it.
+func (g *group) destroy() error {
+	defer g.file.Close()
+	events, err := os.Open(filepath.Join(g.path, "cgroup.events"))
+	if err != nil {
+		return fmt.Errorf("ending what the program started: %w", err)
+	}
+	defer events.Close()
+	if err := g.kill(); err != nil {
+		return fmt.Errorf("ending what the program started: %w", err)
+	}
+	text := make([]byte, 256)
+	for deadline := time.Now().Add(goneTime); time.Now().Before(deadline); {
+		n, err := events.ReadAt(text, 0)
+		if n == 0 {
+			return fmt.Errorf("ending what the program started: %w", err)
+		}
+		if bytes.Contains(text[:n], []byte("populated 0")) {
+			break
+		}
+		// A change of the file is an exceptional condition of it.
+		fds := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}
+		_, _ = unix.Poll(fds, int(time.Until(deadline).Milliseconds())+1)
+	}
+	return os.Remove(g.path)
+}

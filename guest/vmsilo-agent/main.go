@@ -1,0 +1,224 @@
+// Vmsilo-agent runs programs for the host.
+//
+// Synopsis:
+//
+//	vmsilo-agent [--idle=DURATION]
+//
+// Description:
+//
+// It takes the listening socket that systemd hands over. Each connection is one program, as docs/protocol.md has it, and
+// the program inherits what vmsilo-agent has: the user, the login session, its environment and limits. Every program has a
+// control group of its own below that of vmsilo-agent. It is killed as a whole when the program has ended, and when the
+// host closes the connection: nothing that was started goes on by itself.
+//
+// It needs CAP_DAC_OVERRIDE, to make these groups in the session's, which is root's, and CAP_KILL, for signals to
+// programs like sudo. The programs do not get them.
+//
+// It ends when there has been no connection for a while; the next one starts it again.
+//
+// Options:
+//
+//	--idle  how long to wait for the next connection; 10s when not given
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+
+	"vmsilo/guest/internal/peer"
+	"vmsilo/internal/command"
+	"vmsilo/internal/protocol"
+)
+
+func main() { command.Main(run) }
+
+// maxPrograms is how many programs run at a time.
+const maxPrograms = 512
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("vmsilo-agent", flag.ContinueOnError)
+	idle := flags.Duration("idle", 10*time.Second, "how long to wait for the next connection")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	sockets := activation.Files(true)
+	if len(sockets) != 1 {
+		return fmt.Errorf("want one socket from systemd, got %d", len(sockets))
+	}
+	if err := keepCapabilities(); err != nil {
+		return err
+	}
+	groups, err := ownGroups()
+	if err != nil {
+		return err
+	}
+	listener, err := pollable(int(sockets[0].Fd()))
+	if err != nil {
+		return err
+	}
+	a := &agent{groups: groups, env: sessionEnv(os.Environ())}
+	return a.serve(listener, *idle)
+}
+
+// keepCapabilities makes the capabilities vmsilo-agent's own: no exec passes on what cannot be inherited, nor can that
+// be ambient. See capabilities(7).
+func keepCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("reading capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	// Each thread has its own, and any may be the one that starts a program.
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)
+	if errno != 0 {
+		return fmt.Errorf("keeping capabilities: %w", errno)
+	}
+	return nil
+}
+
+// pollable returns a file for a socket of any family, which Go's package net has not for vsock.
+func pollable(fd int) (*os.File, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("preparing a socket: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "socket"), nil
+}
+
+// agent runs the programs.
+type agent struct {
+	groups *groups
+	// env is what every program has in its environment.
+	env     []string
+	running atomic.Int32
+	// ends is for tests, which wait for what they began.
+	ends sync.WaitGroup
+}
+
+// serve takes connections until there has been none for so long.
+func (a *agent) serve(listener *os.File, idle time.Duration) error {
+	for {
+		conn, err := accept(listener, time.Now().Add(idle))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if a.running.Load() == 0 {
+				return nil
+			}
+			continue
+		} else if errors.Is(err, errStranger) || errors.Is(err, unix.ECONNABORTED) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("accepting a connection: %w", err)
+		}
+		a.running.Add(1)
+		a.ends.Add(1)
+		go func() {
+			defer a.ends.Done()
+			defer a.running.Add(-1)
+			a.connection(conn)
+		}()
+	}
+}
+
+// accept waits for a connection until the deadline.
+func accept(listener *os.File, deadline time.Time) (*os.File, error) {
+	if err := listener.SetReadDeadline(deadline); err != nil {
+		return nil, err
+	}
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	var from unix.Sockaddr
+	var acceptErr error
+	err = raw.Read(func(listening uintptr) bool {
+		fd, from, acceptErr = unix.Accept4(int(listening), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		return !errors.Is(acceptErr, unix.EAGAIN)
+	})
+	if err := errors.Join(err, acceptErr); err != nil {
+		return nil, err
+	}
+	conn := os.NewFile(uintptr(fd), "connection")
+	if !peer.Host(from) {
+		return nil, errors.Join(errStranger, conn.Close())
+	}
+	return conn, nil
+}
+
+// errStranger is for a connection that somebody in the guest has made.
+var errStranger = errors.New("it is not the host's")
+
+// connection runs the program of a connection, and closes it.
+func (a *agent) connection(conn *os.File) {
+	defer conn.Close()
+	to, err := protocol.NewWriter(conn)
+	if err != nil {
+		return
+	}
+	from := protocol.NewHostReader(conn)
+	p, err := a.begin(from)
+	heard := make(chan error, 1)
+	go func() { heard <- p.listen(from) }()
+	var status protocol.Status
+	if err == nil {
+		status, err = p.run(to)
+	}
+	select {
+	case err = <-heard:
+		heard <- err
+	default:
+	}
+	kind, payload := protocol.Ended, status.Marshal()
+	if err != nil {
+		kind, payload = protocol.Failed, failure(err).Marshal()
+	}
+	if errors.Is(err, errGone) || to.Write(kind, payload) != nil {
+		return
+	}
+	// The host closes first, so that nothing that is still on its way to it is lost.
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	<-heard
+}
+
+// failure returns what to tell the host about an error.
+func failure(err error) *protocol.Failure {
+	var f *protocol.Failure
+	if !errors.As(err, &f) {
+		f = &protocol.Failure{Code: protocol.NotRun, Text: err.Error()}
+	}
+	return f
+}
+
+// begin reads what the host asks for, and starts it.
+func (a *agent) begin(from *protocol.Reader) (*program, error) {
+	kind, payload, err := from.Next()
+	switch {
+	case errors.Is(err, protocol.ErrMalformed):
+		return nil, err
+	case err != nil:
+		return nil, errGone
+	case kind != protocol.Run:
+		return nil, fmt.Errorf("%w: the first frame is of type %#02x", protocol.ErrMalformed, byte(kind))
+	}
+	asked, err := protocol.ParseProgram(payload)
+	if err != nil {
+		return nil, err
+	}
+	if a.running.Load() > maxPrograms {
+		return nil, fmt.Errorf("%d programs run in this VM already", maxPrograms)
+	}
+	return start(asked, a.env, a.groups)
+}
+
+// errGone is the host's end of a connection, after which nobody is there to be told anything.
+var errGone = errors.New("the host has closed the connection")

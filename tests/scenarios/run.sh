@@ -1,0 +1,212 @@
+#!/bin/bash
+# Programs in a guest: started on demand, with pipes and terminals, many at once, and what is left of them.
+# files: run/*.toml
+# again: --image=debian-12
+# Much is shell for the guest, and some functions are called by name.
+# shellcheck disable=SC2016,SC2317
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+if [[ -d /var/lib/vmsilo/images/debian-12 ]]; then
+  sed -i '1i image = "debian-12"' /etc/vmsilo/a.toml
+  systemctl daemon-reload
+fi
+
+# as USER COMMAND… runs it as that person, in their home.
+as() {
+  runuser -u "$1" -- env --chdir="/home/$1" TERM=xterm "${@:2}"
+}
+
+run() { as alice vmsilo run "$@"; }
+
+# ends STATUS COMMAND… succeeds when the command ends with that status; said prints what it has printed.
+ends() {
+  local got=0
+  "${@:2}" >/run/said 2>&1 || got=$?
+  [[ $got -eq $1 ]] || { echo "status $got, not $1: $(said)" && return 1; }
+}
+
+said() { cat /run/said; }
+
+# screen prints what a terminal of tmux shows.
+screen() { tmux capture-pane -p -t "$1"; }
+
+# shows NAME TEXT… waits until the terminal shows each text.
+shows() {
+  local try
+  for try in {1..300}; do
+    ! holds "$(screen "$1")" "${@:2}" >/dev/null || return 0
+    sleep 0.1
+  done
+  echo "after $try tenths of a second: $(screen "$1")"
+  return 1
+}
+
+# terminal NAME COMMAND… runs it as alice in a real terminal of 100 columns and 30 rows.
+terminal() {
+  tmux new-session -d -s "$1" -x 100 -y 30 "runuser -u alice -- env --chdir=/home/alice TERM=screen bash --norc -c '${*:2}; echo status=\$?; read'"
+}
+
+# programs prints what the guest has of programs: processes and control groups.
+programs() {
+  guest a 'ls -d /sys/fs/cgroup/user.slice/user-1000.slice/session-*.scope/run-* 2>/dev/null; pgrep --list-full "^(sleep|yes|cat)$"'
+}
+
+export LANG=C.UTF-8
+
+echo "refused"
+check "nothing runs for a VM that nobody has asked for" same "" "$(pgrep --list-full vmsilo-)"
+check "a name that nobody has" ends 125 run nosuch true
+check "says so" holds "$(said)" 'vmsilo: error: ' nosuch 'there are: a, bad'
+check "a VM whose file is wrong" ends 125 run bad true
+check "shows the file" holds "$(said)" '/etc/vmsilo/bad.toml:2:1' 'unknown key "memroy"'
+check "somebody else's VM" ends 125 as bob vmsilo run a true
+check "says whose it is" holds "$(said)" alice
+check "none of that has started anything" same inactive "$(systemctl is-active vmsilo@a)"
+
+echo "on demand, in a terminal"
+terminal first vmsilo run a id -un
+check "the terminal says what is waited for" shows first "starting a"
+check "the program has run" shows first user status=0
+check "the wait has left no trace" fails holds "$(screen first)" "starting a"
+check "the VM is up" same active "$(systemctl is-active vmsilo@a)"
+tmux kill-session -t first
+
+echo "pipes and statuses"
+check "output apart" same "out" "$(run a sh -c 'echo out; echo err >&2' 2>/dev/null)"
+check "output apart, the other" same "err" "$(run a sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)"
+check "arguments as they are" same "<a b><><\$HOME><-l>" "$(run a printf '<%s>' 'a b' '' "\$HOME" -l)"
+check "input" same "3 6" "$(printf 'a\nb\nc\n' | run a wc --lines --bytes | xargs)"
+check "no input" same 0 "$(run a wc --bytes </dev/null)"
+check "a variable and a folder" same "/tmp blue" "$(run --env=COLOR=blue --directory=/tmp a sh -c 'echo "$PWD $COLOR"')"
+for status in 0 1 7 255; do check "status $status" ends "$status" run a sh -c "exit $status"; done
+check "killed: 128 and the signal" ends 137 run a sh -c "kill -KILL \$\$"
+check "no such program: 127" ends 127 run a no-such-program
+check "says so" holds "$(said)" "vmsilo: error: no-such-program: command not found"
+check "not executable: 126" ends 126 run a /etc/passwd
+check "no such folder: 125" ends 125 run --directory=/nowhere a true
+check "64 MiB there and back" same "$(head -c 64M /dev/zero | tr '\0' x | sha256sum)" "$(head -c 64M /dev/zero | tr '\0' x | run a cat | sha256sum)"
+check "a pipe that closes ends it" ends 0 bash -c "set -o pipefail; $(declare -f run as); { run a yes || [[ \$? -eq 141 ]]; } | head -n 1"
+
+echo "session"
+session=$(run a sh -c 'env; cat /proc/self/cgroup /proc/self/loginuid; loginctl show-session $XDG_SESSION_ID; systemctl --user is-system-running; busctl --user status >/dev/null && echo bus')
+check "of logind, with PAM" holds "$session" XDG_RUNTIME_DIR=/run/user/1000 Class=user Service=login State=active running bus
+check "the program is in its scope" grep --quiet '^0::/user.slice/user-1000.slice/session-[0-9]*.scope/run-[0-9]*$' <<<"$session"
+check "the audit identity" grep --quiet '^1000$' <<<"$session"
+check "nothing of the service shows" fails grep --extended-regexp '^(LISTEN|INVOCATION|JOURNAL|NOTIFY|TERM=)' <<<"$session"
+check "no capability" same 0 "$(run a sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):[[:space:]]*0*\(.*[1-9a-f]\).*/\2/p' /proc/self/status | wc --lines)"
+
+echo "terminals"
+check "none without -t" same "not a tty" "$(run a tty)"
+check "one with -t, also in a script" holds "$(run -t a tty </dev/null)" /dev/pts/
+terminal size "vmsilo run -t a sh -c \"stty size; trap \\\"stty size\\\" WINCH; while :; do sleep 0.2; done\""
+check "its size" shows size "30 100"
+tmux resize-window -t size -x 77 -y 22
+check "its new size" shows size "22 77"
+tmux send-keys -t size C-c
+check "Ctrl-C ends the program" shows size status=130
+tmux kill-session -t size
+terminal shell vmsilo shell a
+check "a shell has a prompt" shows shell 'user@a:~$'
+tmux send-keys -t shell 'shopt -q login_shell && echo log""in; echo $TERM; tty' Enter
+check "it is a login shell in a terminal" shows shell login screen /dev/pts/
+tmux send-keys -t shell 'sleep 1000' Enter
+sleep 0.5
+tmux send-keys -t shell C-z
+check "job control" shows shell 'Stopped'
+tmux send-keys -t shell 'kill %1; exit 9' Enter
+check "its status" shows shell status=9
+tmux kill-session -t shell
+check "the shell takes a script" same "of script" "$(as alice vmsilo shell a <<<'echo of script')"
+
+echo "a hundred at once"
+mkdir /run/hundred
+for i in {1..100}; do
+  run a sh -c "cat; echo $i; exit $i" <<<"to $i" >"/run/hundred/$i" || echo $? >>"/run/hundred/$i" &
+done
+wait
+check "all outputs and statuses are right" same "" \
+  "$(for i in {1..100}; do [[ $(xargs <"/run/hundred/$i") == "to $i $i $i" ]] || echo "$i: $(cat "/run/hundred/$i")"; done)"
+
+echo "ends"
+run a sh -c 'setsid sleep 1000 & (sleep 1000 & ); trap "" HUP TERM INT; echo up; sleep 1000' >/run/killed &
+client=$!
+until grep --quiet up /run/killed; do sleep 0.1; done
+check "what is started is there" holds "$(programs)" sleep run-
+pkill --parent $client --signal KILL vmsilo
+sleep 1
+check "a second after the client's end nothing is left" same "" "$(programs)"
+run a sh -c 'trap "echo term; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/run/signalled &
+client=$!
+until grep --quiet up /run/signalled; do sleep 0.1; done
+pkill --parent $client --signal TERM vmsilo
+got=0
+wait $client || got=$?
+check "a signal goes to the program" same "up term 3" "$(xargs </run/signalled) $got"
+check "what a program leaves behind is ended" run a sh -c 'setsid sleep 1000 & exit 0'
+check "at once" same "" "$(programs)"
+
+echo "who does not read, and who sends nonsense"
+run a yes > >(sleep 1000) &
+sleep 2
+check "the others go on" same hello "$(run a echo hello)"
+memory=$(guest a 'grep VmRSS /proc/$(pgrep vmsilo-agent)/status')
+check "the agent stays small: $(xargs <<<"$memory")" test "$(tr -dc 0-9 <<<"$memory")" -lt 32000
+relay=$(grep VmRSS "/proc/$(pgrep vmsilo-relay)/status")
+check "the relay stays small: $(xargs <<<"$relay")" test "$(tr -dc 0-9 <<<"$relay")" -lt 32000
+pkill --exact sleep
+for nonsense in 'GET / HTTP/1.0\r\n\r\n' 'vmsilo1\n\xff\xff\xff\xff' 'vmsilo1\n\x01\x00\x00\x09\x00\x00\x00\x00\x00\xff\xff\xff\xff' 'vmsilo1\n\x04\x00\x00\x01\x09'; do
+  answer=$(printf '%b' "$nonsense" | timeout 10 socat -t 5 - UNIX-CONNECT:/run/vmsilo/a.run | tr --delete '\0')
+  check "nonsense is answered" holds "$answer" malformed
+done
+printf 'vmsilo1\n\x01\x00\x01' | timeout 5 socat -t 0.1 - UNIX-CONNECT:/run/vmsilo/a.run >/dev/null
+check "and harms nobody" same hello "$(run a echo hello)"
+
+echo "nothing runs for an idle VM"
+sleep 16
+check "nothing of ours on the host" same "" "$(pgrep --list-full 'vmsilo-(relay|console|demand|notify|await)')"
+check "nor in the guest" same "" "$(guest a 'pgrep --list-full "vmsilo-(agent|control)"')"
+check "the next is served" same again "$(run a echo again)"
+
+echo "a guest that sends nonsense"
+guest a 'systemctl stop vmsilo-agent.socket vmsilo-agent.service
+printf "[Socket]\nListenStream=vsock::5000\nAccept=yes\n" >/run/systemd/system/evil.socket
+printf "[Service]\nExecStart=sh -c \"cat /run/evil; sleep 5\"\nStandardOutput=socket\n" >/run/systemd/system/evil@.service
+systemctl daemon-reload; systemctl start evil.socket' >/dev/null
+for nonsense in 'SSH-2.0-OpenSSH' 'vmsilo1\n\x81\xff\xff\xff' 'vmsilo1\n\x84\x00\x00\x03abc' 'vmsilo1\n\x83\xff\xff\xff\xff' 'vmsilo1\n\x02\x00\x00\x00'; do
+  guest a "printf '$nonsense' >/run/evil"
+  check "it is named" ends 125 run a true </dev/null
+  check "in words" holds "$(said)" "vmsilo: error: " "malformed"
+done
+guest a "printf 'vmsilo1\n\x85\x00\x00\x0a\x7d\x1b]0;evil\x07' >/run/evil"
+check "its text does nothing to a terminal" ends 125 run a true </dev/null
+check "nor does it hold escapes" fails holds "$(said)" $'\e'
+guest a 'systemctl stop evil.socket; systemctl start vmsilo-agent.socket'
+
+echo "console"
+terminal console vmsilo console a
+check "it says how to leave" shows console "Ctrl-]"
+tmux send-keys -t console Enter
+check "a shell of root" shows console 'root@a:'
+tmux send-keys -t console 'echo of-the-""console; tty' Enter
+check "it answers" shows console of-the-console /dev/ttyS1
+tmux send-keys -t console C-]
+check "Ctrl-] leaves" shows console status=0
+tmux kill-session -t console
+terminal again vmsilo console a
+tmux send-keys -t again Enter
+check "it can be attached again" shows again 'root@a:'
+tmux send-keys -t again C-]
+tmux kill-session -t again
+check "the journal has it, too" holds "$(journalctl --boot --unit=vmsilo-console@a --output=cat)" of-the-console
+check "bob cannot" ends 1 as bob vmsilo console a
+
+echo "the VM goes away"
+run a sleep 1000 2>/run/lost &
+client=$!
+sleep 3
+kill -KILL "$(systemctl show --property=MainPID --value vmsilo@a)"
+got=0
+wait $client || got=$?
+check "the client says so" same "125 vmsilo: error: VM a went away while the program ran" "$got $(head -n 1 /run/lost)"
+check "nothing is left" nothing_left a
+finish

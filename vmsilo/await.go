@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"vmsilo/internal/command"
+	"vmsilo/vmsilo/session"
+	"vmsilo/vmsilo/terminal"
+	"vmsilo/vmsilo/units"
+)
+
+// patience is how long a guest may take to answer before a person is told what is waited for.
+const patience = 500 * time.Millisecond
+
+// await waits until the guest answers, and tells a person what for.
+func await(s *session.Session, name string) error {
+	answered := make(chan error, 1)
+	go func() { answered <- s.Await() }()
+	select {
+	case err := <-answered:
+		return err
+	case <-time.After(patience):
+	}
+	if !terminal.Is(os.Stderr) {
+		return <-answered
+	}
+	return awaitShown(answered, name)
+}
+
+// awaitShown waits for the answer with a line of progress. A signal ends the wait, and vmsilo: there is no program yet.
+func awaitShown(answered <-chan error, name string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stages := make(chan string)
+	go tellStages(ctx, name, stages)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, heeded(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)...)
+	defer signal.Stop(signals)
+	p := newProgress(os.Stderr)
+	defer p.end()
+	p.say("starting " + name)
+	for {
+		select {
+		case err := <-answered:
+			return err
+		case stage := <-stages:
+			p.say(stage)
+		case got := <-signals:
+			return &command.Status{Code: 128 + int(got.(syscall.Signal))}
+		}
+	}
+}
+
+// tellStages tells what a VM's start waits for, each second, as far as systemd can be asked.
+func tellStages(ctx context.Context, name string, stages chan<- string) {
+	m, err := units.Connect(ctx)
+	if err != nil {
+		return
+	}
+	defer m.Close()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		stage := "starting " + name
+		if waits := m.Waits(ctx, name); len(waits) > 0 {
+			stage += ": " + strings.Join(waits, ", ")
+		}
+		select {
+		case stages <- stage:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-second.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

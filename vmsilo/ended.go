@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"vmsilo/internal/command"
+	"vmsilo/internal/protocol"
+	"vmsilo/vmsilo/session"
+)
+
+// ended returns what vmsilo ends with when a program has ended, or why there is no status of it.
+func ended(name string, status protocol.Status, err error) error {
+	var failure *protocol.Failure
+	var lost *session.Lost
+	var own *command.Status
+	why := "to see why: vmsilo why " + name
+	switch {
+	case err == nil && status.Shell() == 0:
+		return nil
+	case err == nil:
+		return &command.Status{Code: status.Shell()}
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &failure):
+		return failed(name, failure)
+	case errors.As(err, new(*session.Output)) && errors.Is(err, syscall.EPIPE):
+		// As if it had been killed by the signal.
+		return &command.Status{Code: 128 + int(syscall.SIGPIPE)}
+	case errors.As(err, &lost) && lost.Running:
+		return notRun(command.Errorf(why, "VM %q went away while the program ran", name))
+	case lost != nil:
+		return notRun(command.Errorf(why, "VM %q went away before it answered", name))
+	case errors.Is(err, protocol.ErrMalformed):
+		return notRun(fmt.Errorf("the guest of VM %q does not keep to the protocol: %w", name, err))
+	default:
+		return notRun(err)
+	}
+}
+
+// failed returns the error for what the guest says, or the host in its place where the VM could not start.
+func failed(name string, failure *protocol.Failure) error {
+	switch failure.Code {
+	case protocol.NotFound, protocol.NotExecutable:
+		return &command.Status{Code: int(failure.Code), Err: failure}
+	}
+	var err error = failure
+	if cause := briefly(name); cause != "" {
+		err = fmt.Errorf("%w\n%s", err, cause)
+	}
+	return notRun(err)
+}

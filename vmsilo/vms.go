@@ -1,0 +1,81 @@
+package main
+
+import (
+	"maps"
+	"os/user"
+	"slices"
+	"strings"
+
+	"vmsilo/generator/config"
+	"vmsilo/generator/machine"
+	"vmsilo/internal/command"
+)
+
+// configured is the configuration, and those of its VMs that are sound.
+type configured struct {
+	*config.Config
+	sound map[string]*machine.Machine
+}
+
+func readConfig() configured {
+	c := configured{config.Load(config.Path()), map[string]*machine.Machine{}}
+	for _, m := range machine.All(c.Config) {
+		c.sound[m.Name] = m
+	}
+	return c
+}
+
+// names returns the names of all VMs, broken ones included.
+func (c configured) names() []string {
+	return slices.Sorted(maps.Keys(c.vms()))
+}
+
+// vms returns all VMs by name, broken ones as far as they could be read.
+func (c configured) vms() map[string]*config.VM {
+	all := map[string]*config.VM{}
+	for vm := range c.All() {
+		all[vm.Name] = vm
+	}
+	return all
+}
+
+// has reports whether a VM is configured, be it well or not.
+func (c configured) has(name string) bool { return c.vms()[name] != nil }
+
+// maxNames is how many VMs a message names.
+const maxNames = 20
+
+// unknown returns the error for a name that no VM has.
+func (c configured) unknown(name string) error {
+	names := c.names()
+	hint := "none is configured: man vmsilo.toml"
+	if near := config.Nearest(name, names); near != "" {
+		hint = "did you mean " + near + "?"
+	} else if len(names) > maxNames {
+		hint = "to see all: vmsilo list"
+	} else if len(names) > 0 {
+		hint = "there are: " + strings.Join(names, ", ")
+	}
+	return command.Errorf(hint, "no VM is named %q", name)
+}
+
+// errorsOf returns what is wrong with the configuration of a VM as vmsilo check prints it, or "".
+func (c configured) errorsOf(name string) string {
+	var lines []string
+	for _, e := range c.Broken[name].Errors {
+		lines = append(lines, e.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// owner returns the name of the user whom a VM belongs to.
+func (c configured) owner(name string) string {
+	vm := c.vms()[name]
+	if vm == nil || vm.User == "" {
+		return "another user"
+	}
+	if found, err := user.LookupId(vm.User); err == nil {
+		return "user " + found.Username
+	}
+	return "user " + vm.User
+}

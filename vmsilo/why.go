@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"vmsilo/internal/command"
+	"vmsilo/vmsilo/units"
+)
+
+const (
+	// logLines is how many lines of its log a failed unit is shown with, and briefLines how many beside another error.
+	logLines, briefLines = 10, 3
+	// maxQuestion is how long systemd may take to answer.
+	maxQuestion = 10 * time.Second
+)
+
+// errDown is the end of why for a VM that does not run, which it has said by then.
+var errDown = &command.Status{Code: 1}
+
+// why says what keeps a VM from running.
+func why(stdout, _ io.Writer, args []string) error {
+	operands, err := parse(flag.NewFlagSet("why", flag.ContinueOnError), args, "NAME")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxQuestion)
+	defer cancel()
+	m, err := units.Connect(ctx)
+	if err == nil {
+		defer m.Close()
+	}
+	d := doctor{ctx: ctx, m: m, c: readConfig(), out: stdout}
+	return d.examine(operands[0], err)
+}
+
+// doctor finds out why a VM does not run.
+type doctor struct {
+	ctx context.Context
+	m   *units.Manager
+	c   configured
+	out io.Writer
+}
+
+// examine says how the VM is. unreachable is why systemd cannot be asked, or nil: errors of the configuration are found
+// without it.
+func (d *doctor) examine(name string, unreachable error) error {
+	state, running := units.State{}, false
+	if unreachable == nil && !strings.ContainsRune(name, '/') {
+		var err error
+		if state, err = d.m.State(d.ctx, name); err != nil {
+			return fmt.Errorf("asking systemd about VM %q: %w", name, err)
+		}
+		running = state.Word == "running"
+	}
+	switch {
+	case !d.c.has(name) && !running:
+		return d.c.unknown(name)
+	case d.c.errorsOf(name) != "" && !running:
+		fmt.Fprintf(d.out, "the configuration of %s has errors:\n%s\n", name, d.c.errorsOf(name))
+		return errDown
+	case unreachable != nil:
+		return unreachable
+	}
+	return d.tell(name, state)
+}
+
+// tell says how a VM is that is configured, or runs.
+func (d *doctor) tell(name string, state units.State) error {
+	switch state.Word {
+	case "running":
+		fmt.Fprintf(d.out, "%s is running%s\n", name, ago(state.Since))
+		d.tellChange(name)
+		return nil
+	case "starting":
+		waits := "its parts"
+		if words := d.m.Waits(d.ctx, name); len(words) > 0 {
+			waits = strings.Join(words, ", ")
+		}
+		fmt.Fprintf(d.out, "%s is starting%s: %s\n", name, ago(state.Since), waits)
+	case "stopping":
+		fmt.Fprintf(d.out, "%s is stopping%s\n", name, ago(state.Since))
+	case "masked":
+		fmt.Fprintf(d.out, "%s is masked: nothing can start it\nhint: systemctl unmask %s\n", name, units.Of(name))
+	default:
+		return d.tellDown(name, state)
+	}
+	return errDown
+}
+
+// tellDown says why a VM is not running that is not starting either.
+func (d *doctor) tellDown(name string, state units.State) error {
+	failure, of, err := d.cause(name, map[string]bool{})
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking systemd about VM %q: %w", name, err)
+	case failure != nil:
+		if of != name {
+			fmt.Fprintf(d.out, "%s needs %s, which has failed\n", name, of)
+		}
+		fmt.Fprint(d.out, d.describe(failure, logLines), d.aboutJournal())
+	case state.Since.IsZero():
+		fmt.Fprintf(d.out, "%s is stopped: nobody has started it since the host's boot\nhint: systemctl start %s\n", name, units.Of(name))
+	default:
+		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, ago(state.Since), units.Of(name))
+	}
+	d.tellChange(name)
+	return errDown
+}
+
+// tellChange says when systemd does not know the VM's file as it is.
+func (d *doctor) tellChange(name string) {
+	switch {
+	case !d.c.has(name):
+		fmt.Fprintf(d.out, "its file is gone: it cannot be started again\n")
+	case d.c.errorsOf(name) != "":
+		fmt.Fprintf(d.out, "it cannot be started again as its configuration is now:\n%s\n", d.c.errorsOf(name))
+	case !d.m.Fresh(d.ctx, name):
+		fmt.Fprintf(d.out, "systemd has not read its file as it is now\nhint: systemctl daemon-reload\n")
+	}
+}
+
+// cause returns the unit that keeps a VM from running, and the VM that it belongs to: one that the first depends on may
+// be the one that failed.
+func (d *doctor) cause(name string, seen map[string]bool) (*units.Failure, string, error) {
+	seen[name] = true
+	failure, err := d.m.Failure(d.ctx, name)
+	if failure != nil || err != nil || d.c.sound[name] == nil {
+		return failure, name, err
+	}
+	for _, other := range d.c.sound[name].DependsOn {
+		state, err := d.m.State(d.ctx, other)
+		if err != nil || seen[other] || state.Word == "running" {
+			continue
+		}
+		if failure, of, err := d.cause(other, seen); failure != nil || err != nil {
+			return failure, of, err
+		}
+	}
+	return nil, name, nil
+}
+
+// describe returns what happened to a unit, and the last lines of its log.
+func (d *doctor) describe(f *units.Failure, lines int) string {
+	text := fmt.Sprintf("%s failed%s: %s\n", f.Unit, ago(f.Ended), f.Result)
+	for _, line := range units.Log(f, lines) {
+		text += "    " + line + "\n"
+	}
+	return text
+}
+
+// aboutJournal returns a hint for who may not read the journal.
+func (d *doctor) aboutJournal() string {
+	folders := []string{"/var/log/journal", "/run/log/journal"}
+	for _, folder := range folders {
+		id, err := os.ReadFile("/etc/machine-id")
+		if err != nil {
+			continue
+		}
+		file, err := os.Open(folder + "/" + strings.TrimSpace(string(id)) + "/system.journal")
+		if err == nil {
+			file.Close()
+			return ""
+		} else if errors.Is(err, os.ErrPermission) {
+			return "hint: its log is for root and members of the group systemd-journal: sudo vmsilo why\n"
+		}
+	}
+	return ""
+}
+
+// briefly returns what keeps a VM from running, or "" where it runs, or nothing is found.
+func briefly(name string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), maxQuestion)
+	defer cancel()
+	m, err := units.Connect(ctx)
+	if err != nil {
+		return ""
+	}
+	defer m.Close()
+	if state, err := m.State(ctx, name); err != nil || state.Word == "running" {
+		return ""
+	}
+	d := doctor{ctx: ctx, m: m, c: readConfig()}
+	if failure, _, err := d.cause(name, map[string]bool{}); err == nil && failure != nil {
+		return strings.TrimSpace(d.describe(failure, briefLines))
+	}
+	return ""
+}
+
+// ago tells when something was, and "" of the zero time.
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" since %s (%s ago)", t.Format("2006-01-02 15:04:05"), duration(time.Since(t)))
+}
+
+// duration returns a length of time in its two largest units.
+func duration(d time.Duration) string {
+	s := int(d.Seconds())
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 60*60:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	case s < 24*60*60:
+		return fmt.Sprintf("%d h %d min", s/3600, s/60%60)
+	default:
+		return fmt.Sprintf("%d days %d h", s/86400, s/3600%24)
+	}
+}
