@@ -53,7 +53,7 @@ func TestMasks(t *testing.T) {
 		}
 		tree[shared] += "NoSuchSetting=yes\n"
 		out, err := verify(t, tree, templates, strings.Replace(template, "@", "@banking", 1))
-		masked := slices.Contains([]string{"vmsilo-down@.service", "vmsilo-idle@.service", "vmsilo-lost@.service"}, template)
+		masked := slices.Contains([]string{"vmsilo-down@.service", "vmsilo-idle@.service", "vmsilo-lost@.service", "vmsilo-run@.service"}, template)
 		if masked != (err == nil) {
 			t.Errorf("%s: %v: %s", template, err, out)
 		}
