@@ -100,7 +100,7 @@ leftovers() {
     # shellcheck disable=SC2231 # the VM may be a pattern
     for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/$vm.console /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
-      [[ ! -e $path && ! -L $path ]] || echo "left: $path"
+      [[ $path == *.run || ( ! -e $path && ! -L $path ) ]] || echo "left: $path"
     done
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
       "vmsilo*@$vm.*" "vmsilo*@$vm:*" | grep -v '^vmsilo-run@[^ ]*\.socket' | sed 's/^/left: unit /'
