@@ -28,6 +28,8 @@ func Path() []string {
 
 // Config is the whole configuration.
 type Config struct {
+	// Host is the whole host's part.
+	Host Host
 	// VMs are those whose files hold no error, by name.
 	VMs []*VM
 	// Broken holds every other VM by its name.
@@ -95,6 +97,7 @@ func Load(path []string) *Config {
 	delete(files, hostFile)
 	// What could not be read, be it a folder or a default, may be what restricts.
 	hostErrs = capped(ordered(append(errs, hostErrs...)))
+	c.Host = host
 	c.files = slices.Clone(hostErrs)
 	found := loadVMs(files, defaults, host)
 	c.VMs = make([]*VM, 0, len(found))

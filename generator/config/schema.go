@@ -57,7 +57,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"user", d.text(&vm.User, checkUser)},
 		{"start_timeout", d.timeSpan(&vm.StartTimeout)},
 		{"stop_timeout", d.timeSpan(&vm.StopTimeout)},
-		{"idle_stop", d.notYet(d.timeSpan(&vm.IdleStop))},
+		{"idle_stop", d.timeSpan(&vm.IdleStop)},
 		{"hypervisor_args", d.texts(&vm.HypervisorArgs, nil)},
 	}
 }

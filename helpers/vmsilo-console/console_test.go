@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// buffer is a journal that may be looked at meanwhile.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(data)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// host is a console helper that runs.
+type host struct {
+	socket, console string
+	journal         buffer
+	done            chan error
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	dir := t.TempDir()
+	h := &host{socket: filepath.Join(dir, "console"), console: filepath.Join(dir, "vmm", "console.sock"), done: make(chan error, 1)}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { h.done <- serve(l, "bank", h.console, &h.journal, 200*time.Millisecond) }()
+	return h
+}
+
+// vmm begins to listen as a VMM does, for one at a time.
+func (h *host) vmm(t *testing.T, guest func(net.Conn)) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(h.console), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", h.console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			guest(conn)
+			conn.Close()
+		}
+	}()
+}
+
+func (h *host) connect(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", h.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+	return conn
+}
+
+func (h *host) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-h.done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
+// shell answers each line.
+func shell(conn net.Conn) {
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		fmt.Fprintf(conn, "\x1b[32m$\x1b[0m %s\r\n", lines.Text())
+	}
+}
+
+func ask(t *testing.T, conn net.Conn, line string) {
+	t.Helper()
+	fmt.Fprintln(conn, line)
+	got, err := bufio.NewReader(conn).ReadString('\n')
+	if want := "\x1b[32m$\x1b[0m " + line + "\r\n"; err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// One after the other, from before the VMM is there; the second of two is told.
+func TestAttach(t *testing.T) {
+	h := newHost(t)
+	first := h.connect(t)
+	time.Sleep(50 * time.Millisecond)
+	second := h.connect(t)
+	if text, err := io.ReadAll(second); err != nil || string(text) != "somebody is attached to the console of VM bank already\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := os.Mkdir(filepath.Dir(h.console), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-h.done:
+		t.Fatalf("it does not wait for the VMM: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	h.vmm(t, shell)
+	ask(t, first, "one")
+	first.Close()
+	for n := range 3 {
+		time.Sleep(50 * time.Millisecond)
+		again := h.connect(t)
+		ask(t, again, fmt.Sprint("again ", n))
+		again.Close()
+	}
+	h.wait(t)
+	if want := "$ one\n$ again 0\n$ again 1\n$ again 2\n"; h.journal.String() != want {
+		t.Errorf("%q", h.journal.String())
+	}
+}
+
+// When the VMM ends, so does the attachment.
+func TestVMMEnds(t *testing.T) {
+	h := newHost(t)
+	h.vmm(t, func(conn net.Conn) { fmt.Fprint(conn, "bye") })
+	text, err := io.ReadAll(h.connect(t))
+	if err != nil || string(text) != "bye" {
+		t.Errorf("%q, %v", text, err)
+	}
+	h.wait(t)
+	if h.journal.String() != "bye\n" {
+		t.Errorf("%q", h.journal.String())
+	}
+}
+
+// A client that never reads, and one that has gone while the guest does not read: each is let go.
+func TestNobodyReads(t *testing.T) {
+	for name, guest := range map[string]func(net.Conn){
+		"client": func(conn net.Conn) { _, _ = conn.Write(bytes.Repeat([]byte("flood\n"), 1<<20)) },
+		"guest":  func(conn net.Conn) { time.Sleep(patience + 5*time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.vmm(t, guest)
+			client := h.connect(t)
+			if name == "guest" {
+				_ = client.SetWriteDeadline(time.Now().Add(time.Second))
+				_, _ = client.Write(bytes.Repeat([]byte("x"), 1<<22))
+				client.Close()
+			}
+			select {
+			case err := <-h.done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patience + 3*time.Second):
+				t.Error("it is attached for ever")
+			}
+		})
+	}
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\r\n":                     "plain\n",
+		"no end":                        "no end\n",
+		"\n\r\n\x1b[2J\n":               "",
+		"a\x1b[1;31mred\x1b[0m b\n":     "ared b\n",
+		"\x1b]0;title\x07after\n":       "after\n",
+		"\x1b]0;title\x1b\\after\n":     "after\n",
+		"\x1b]0;never ends\nafter\n":    "after\n",
+		"\x1b(Bcharset \x1b=keypad\n":   "charset keypad\n",
+		"\x1b[31\nnext\n":               "next\n",
+		"tab\there \x00\x07\x08\x7f.\n": "tab here .\n",
+		"<0>panic\n":                    "<0>panic\n",
+		"grün \u009b31m \u202ex \xff\n": "grün 31m x \ufffd\n",
+		strings.Repeat("x", 3000):       strings.Repeat("x", 1024) + "\n" + strings.Repeat("x", 1024) + "\n" + strings.Repeat("x", 952) + "\n",
+	} {
+		for _, size := range []int{1, 7, 5000} {
+			var out bytes.Buffer
+			w := &text{to: &out}
+			for data := []byte(in); len(data) > 0; data = data[min(size, len(data)):] {
+				_, _ = w.Write(data[:min(size, len(data))])
+			}
+			if w.flush(); out.String() != want {
+				t.Errorf("%q: got %q, want %q", in, out.String(), want)
+			}
+		}
+	}
+}

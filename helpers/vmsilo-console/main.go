@@ -1,0 +1,64 @@
+// Vmsilo-console carries a client to the serial console of a VM.
+//
+// Synopsis:
+//
+//	vmsilo-console --vm=NAME [--idle=DURATION] CONSOLE
+//
+// Description:
+//
+// It takes the listening socket that systemd hands over. One client at a time is carried to CONSOLE, the VMM's socket,
+// which is waited for while the VMM starts. Another is told that somebody is attached, and let go. What the guest writes
+// to an attached console is written to standard output, too, line by line, as text.
+//
+// A client or a guest that takes nothing for ten seconds of what the other has sent ends the attachment. It ends when
+// nobody is attached for a while.
+//
+// Options:
+//
+//	--vm    the VM, for the messages
+//	--idle  how long to wait for the next client; 5s when not given
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+
+	"vmsilo/internal/command"
+)
+
+func main() {
+	command.Main(func(args []string) error { return run(os.Stdout, args) })
+}
+
+func run(stdout io.Writer, args []string) error {
+	flags := flag.NewFlagSet("vmsilo-console", flag.ContinueOnError)
+	vm := flags.String("vm", "", "the VM")
+	idle := flags.Duration("idle", 5*time.Second, "how long to wait for the next client")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 || *vm == "" {
+		return fmt.Errorf("want --vm and one console, got %q", args)
+	}
+	listeners, err := activation.Listeners()
+	if err != nil {
+		return fmt.Errorf("taking the socket: %w", err)
+	}
+	if len(listeners) != 1 {
+		return fmt.Errorf("want one socket from systemd, got %d", len(listeners))
+	}
+	listener, ok := listeners[0].(*net.UnixListener)
+	if !ok {
+		return errors.New("want a Unix stream socket from systemd")
+	}
+	// The socket is systemd's: it stays when this process ends.
+	listener.SetUnlinkOnClose(false)
+	return serve(listener, *vm, flags.Arg(0), stdout, *idle)
+}
