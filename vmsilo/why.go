@@ -106,7 +106,8 @@ func (d *doctor) tellDown(name string, state units.State) error {
 		}
 		fmt.Fprint(d.out, d.describe(cause, logLines))
 	case state.Since.IsZero():
-		fmt.Fprintf(d.out, "%s is stopped: nobody has started it since the host's boot\nhint: systemctl start %s\n", name, units.Of(name))
+		// systemd soon forgets a unit that has ended well.
+		fmt.Fprintf(d.out, "%s is stopped: nobody has started it, or it ended without a failure\nhint: systemctl start %s\n", name, units.Of(name))
 	default:
 		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, since(state.Since), units.Of(name))
 	}

@@ -40,10 +40,10 @@ END
 printf 'id = 8\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = false\n' | write masked
 
 check "a VM that systemd has not heard of" holds "$(as alice vmsilo why work)" \
-  "nobody has started it" "systemd has not read its file as it is now" "hint: systemctl daemon-reload" "status 1"
+  "nobody has started it, or it ended" "systemd has not read its file as it is now" "hint: systemctl daemon-reload" "status 1"
 systemctl daemon-reload
 systemctl --quiet mask vmsilo@masked.service
-check "a VM that nobody has started" same "work is stopped: nobody has started it since the host's boot
+check "a VM that nobody has started" same "work is stopped: nobody has started it, or it ended without a failure
 hint: systemctl start vmsilo@work.service
 status 1" "$(as alice vmsilo why work)"
 check "a masked VM" holds "$(as alice vmsilo why masked)" "masked is masked" "hint: systemctl unmask vmsilo@masked.service" "status 1"
@@ -139,6 +139,19 @@ check "its owner gets through" holds "$(as bob vmsilo run work true)" 'VM "work"
 kill "$listener"
 wait "$listener" 2>/dev/null
 rm -f /run/vmsilo/work.run
+
+# What the host says in the guest's place.
+printf 'vmsilo1\n\x85\x00\x00\x08\x7dno luck' >/srv/failed
+socat UNIX-LISTEN:/run/vmsilo/noimage.run,fork,mode=666 SYSTEM:'cat /srv/failed' &
+listener=$!
+for _ in {1..50}; do
+  [[ -S /run/vmsilo/noimage.run ]] || sleep 0.1
+done
+check "run: a VM that cannot start" holds "$(as root vmsilo run noimage true)" $'vmsilo: error: no luck\nvmsilo-user@noimage.service failed at ' \
+  'error: VM "noimage" cannot start' "status 125"
+kill "$listener"
+wait "$listener" 2>/dev/null
+rm -f /run/vmsilo/noimage.run
 
 # Without D-Bus.
 nobody=(env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere)
