@@ -13,16 +13,24 @@ if [[ -z $1 ]]; then
     fi
     builtin compadd "$@"
   }
+  offer() {
+    zle list-choices
+    print offered-1
+  }
+  zle -N offer
+  bindkey '^X' offer
+  # Only a line editor that has begun takes keys one by one.
+  zle-line-init() { print ready-1 }
+  zle -N zle-line-init
   LISTMAX=1000
   return
 fi
 zmodload zsh/zpty
 zpty inner 'PS1= TERM=dumb zsh -f -i'
-zpty -w inner 'source tests/lib/completes.zsh; echo ready-$((1))'
+zpty -w inner 'source tests/lib/completes.zsh'
 while zpty -r inner line && [[ $line != *ready-1* ]]; do; done
-zpty -w -n inner "$1"$'\t'
-zpty -w inner $'\025'' echo done-$((1))'
-while zpty -r inner line && [[ $line != *done-1* ]]; do
+zpty -w -n inner "$1"$'\030'
+while zpty -r inner line && [[ $line != *offered-1* ]]; do
   line=${line%$'\r\n'}
   [[ $line != *hit:* ]] || print -r -- ${line##*hit:}
 done
