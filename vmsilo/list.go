@@ -69,7 +69,7 @@ func allListed(c configured, states map[string]units.State) []listed {
 		}
 		l.fill(states[name])
 		if _, broken := c.Broken[name]; broken && (l.State == "stopped" || l.State == "failed") {
-			l.State = "misconfigured"
+			l.State, l.Since = "misconfigured", nil
 		}
 		all = append(all, l)
 	}

@@ -66,8 +66,19 @@ func (p *pty) text() string {
 // shows waits until the terminal has shown a text.
 func (p *pty) shows(want string) {
 	p.t.Helper()
+	p.await(want, strings.Contains)
+}
+
+// endsWith waits until a text is the last that the terminal has shown.
+func (p *pty) endsWith(want string) {
+	p.t.Helper()
+	p.await(want, strings.HasSuffix)
+}
+
+func (p *pty) await(want string, is func(text, want string) bool) {
+	p.t.Helper()
 	for range 1000 {
-		if strings.Contains(p.text(), want) {
+		if is(p.text(), want) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -196,17 +207,22 @@ func TestTerminalIsRestoredWithoutReader(t *testing.T) {
 	}
 }
 
-// Signals are the program's when the terminal is raw, too.
+// Signals are the program's when the terminal is raw, too. A shell that had the terminal meanwhile has left its mode.
 func TestTerminalAndSignals(t *testing.T) {
 	h, p := newHost(t, "run"), newPTY(t)
+	before, _ := p.mode()
 	r := h.start(p.on(h.command("run", "-t", "work", "x")))
 	g, _ := h.serve()
 	p.awaitRaw()
-	time.Sleep(200 * time.Millisecond)
 	r.Process.Signal(syscall.SIGHUP)
 	if got := g.next(protocol.Signal); got[0] != byte(syscall.SIGHUP) {
 		t.Errorf("got signal %d", got[0])
 	}
+	if err := unix.IoctlSetTermios(int(p.slave.Fd()), unix.TCSETS, &before); err != nil {
+		t.Fatal(err)
+	}
+	r.Process.Signal(syscall.SIGCONT)
+	p.awaitRaw()
 	g.end(0)
 	r.status()
 }
@@ -236,9 +252,7 @@ func TestProgressOfAStart(t *testing.T) {
 	if status := r.status(); status != 0 {
 		t.Errorf("status %d, %q", status, p.text())
 	}
-	if text := p.text(); !strings.HasSuffix(text, "starting work\r\x1b[K") {
-		t.Errorf("the terminal shows %q", text)
-	}
+	p.endsWith("starting work\r\x1b[K")
 }
 
 func TestSignalDuringProgress(t *testing.T) {
@@ -254,7 +268,5 @@ func TestSignalDuringProgress(t *testing.T) {
 	if status := r.status(); status != 130 {
 		t.Errorf("status %d, %q", status, p.text())
 	}
-	if text := p.text(); !strings.HasSuffix(text, "\r\x1b[K") {
-		t.Errorf("the terminal shows %q", text)
-	}
+	p.endsWith("^C\r\x1b[K")
 }

@@ -103,15 +103,18 @@ func inGuest(name string, program protocol.Program, withTerminal bool) error {
 func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.Status, error) {
 	// Output that nobody takes is an error of the write, and not the end of a process whose terminal is raw.
 	signal.Ignore(unix.SIGPIPE)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, heeded(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)...)
 	var raw *terminal.Raw
 	if size != nil && terminal.Is(os.Stdin) {
+		signal.Notify(signals, unix.SIGWINCH, unix.SIGCONT)
 		var err error
 		if raw, err = terminal.MakeRaw(os.Stdin); err != nil {
 			return protocol.Status{}, err
 		}
 		defer raw.Restore()
 	}
-	go forward(s, raw, size)
+	go forward(s, signals, raw, size)
 	var inputError atomic.Value
 	go func() {
 		defer raw.RestoreInPanic()
@@ -128,15 +131,9 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 	return status, err
 }
 
-// forward sends the program the signals that it gets in vmsilo's place, and with a terminal its size when that changes.
-func forward(s *session.Session, raw *terminal.Raw, size *protocol.Size) {
+// forward sends the program the signals that vmsilo gets, and the size of a raw terminal when that changes.
+func forward(s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, size *protocol.Size) {
 	defer raw.RestoreInPanic()
-	wanted := heeded(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
-	if raw != nil {
-		wanted = append(wanted, unix.SIGWINCH, unix.SIGCONT)
-	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, wanted...)
 	// It may have another size since the program was asked for.
 	resize := func() {
 		if now := terminal.Size(os.Stdin); raw != nil && now != *size {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"vmsilo/internal/protocol"
 )
@@ -160,20 +159,20 @@ func TestInputThatDoesNotEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet, _, err := os.Pipe()
+	quiet, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Signals are the program's from before the first of its input.
+	write.WriteString("x")
 	for _, file := range []*os.File{zero, quiet} {
 		cmd := h.command("run", "work", "sleep")
 		cmd.Stdin = file
 		r := h.start(cmd)
 		g, _ := h.serve()
-		for got := 0; file == zero && got < protocol.InitialWindow; {
+		for got := len(g.next(protocol.Stdin)); file == zero && got < protocol.InitialWindow; {
 			got += len(g.next(protocol.Stdin))
 		}
-		// Only what has begun to be forwarded is a signal of the program.
-		time.Sleep(200 * time.Millisecond)
 		r.Process.Signal(syscall.SIGTERM)
 		if got := g.next(protocol.Signal); got[0] != byte(syscall.SIGTERM) {
 			t.Errorf("got signal %d", got[0])
@@ -182,6 +181,24 @@ func TestInputThatDoesNotEnd(t *testing.T) {
 		if status := r.status(); status != 7 {
 			t.Errorf("status %d, %q", status, r.stderr.String())
 		}
+	}
+}
+
+// A signal that was ignored when vmsilo started is none of the program.
+func TestIgnoredSignal(t *testing.T) {
+	h := newHost(t, "run")
+	cmd := h.command("run", "work", "x")
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Stdin = strings.NewReader("x")
+	r := h.start(cmd)
+	g, _ := h.serve()
+	g.next(protocol.Stdin)
+	g.next(protocol.Stdin)
+	r.Process.Signal(syscall.SIGHUP)
+	g.silent()
+	g.end(0)
+	if status := r.status(); status != 0 {
+		t.Errorf("status %d, %q", status, r.stderr.String())
 	}
 }
 

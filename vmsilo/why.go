@@ -75,7 +75,7 @@ func (d *doctor) examine(name string, unreachable error) error {
 func (d *doctor) tell(name string, state units.State) error {
 	switch state.Word {
 	case "running":
-		fmt.Fprintf(d.out, "%s is running%s\n", name, ago(state.Since))
+		fmt.Fprintf(d.out, "%s is running%s\n", name, since(state.Since))
 		d.tellChange(name)
 		return nil
 	case "starting":
@@ -83,9 +83,9 @@ func (d *doctor) tell(name string, state units.State) error {
 		if words := d.m.Waits(d.ctx, name); len(words) > 0 {
 			waits = strings.Join(words, ", ")
 		}
-		fmt.Fprintf(d.out, "%s is starting%s: %s\n", name, ago(state.Since), waits)
+		fmt.Fprintf(d.out, "%s is starting%s: %s\n", name, since(state.Since), waits)
 	case "stopping":
-		fmt.Fprintf(d.out, "%s is stopping%s\n", name, ago(state.Since))
+		fmt.Fprintf(d.out, "%s is stopping%s\n", name, since(state.Since))
 	case "masked":
 		fmt.Fprintf(d.out, "%s is masked: nothing can start it\nhint: systemctl unmask %s\n", name, units.Of(name))
 	default:
@@ -96,19 +96,20 @@ func (d *doctor) tell(name string, state units.State) error {
 
 // tellDown says why a VM is not running that is not starting either.
 func (d *doctor) tellDown(name string, state units.State) error {
-	failure, of, err := d.cause(name, map[string]bool{})
+	cause, err := d.cause(name, map[string]bool{})
 	switch {
 	case err != nil:
 		return fmt.Errorf("asking systemd about VM %q: %w", name, err)
-	case failure != nil:
-		if of != name {
-			fmt.Fprintf(d.out, "%s needs %s, which has failed\n", name, of)
+	case cause.vm != "":
+		if cause.vm != name {
+			fmt.Fprintf(d.out, "%s needs %s\n", name, cause.vm)
 		}
-		fmt.Fprint(d.out, d.describe(failure, logLines), d.aboutJournal())
+		fmt.Fprint(d.out, d.describe(cause, logLines))
 	case state.Since.IsZero():
-		fmt.Fprintf(d.out, "%s is stopped: nobody has started it since the host's boot\nhint: systemctl start %s\n", name, units.Of(name))
+		// systemd soon forgets a unit that has ended well.
+		fmt.Fprintf(d.out, "%s is stopped: nobody has started it, or it ended without a failure\nhint: systemctl start %s\n", name, units.Of(name))
 	default:
-		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, ago(state.Since), units.Of(name))
+		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, since(state.Since), units.Of(name))
 	}
 	d.tellChange(name)
 	return errDown
@@ -126,37 +127,52 @@ func (d *doctor) tellChange(name string) {
 	}
 }
 
-// cause returns the unit that keeps a VM from running, and the VM that it belongs to: one that the first depends on may
-// be the one that failed.
-func (d *doctor) cause(name string, seen map[string]bool) (*units.Failure, string, error) {
+// cause is what keeps a VM from running: the VM itself, or one that it depends on, has a unit that failed, or, without
+// one, errors in its configuration. Where nothing does, vm is "".
+type cause struct {
+	vm      string
+	failure *units.Failure
+}
+
+func (d *doctor) cause(name string, seen map[string]bool) (cause, error) {
 	seen[name] = true
+	if d.c.errorsOf(name) != "" {
+		return cause{vm: name}, nil
+	}
 	failure, err := d.m.Failure(d.ctx, name)
-	if failure != nil || err != nil || d.c.sound[name] == nil {
-		return failure, name, err
+	if failure != nil || err != nil {
+		return cause{name, failure}, err
+	}
+	if d.c.sound[name] == nil {
+		return cause{}, nil
 	}
 	for _, other := range d.c.sound[name].DependsOn {
 		state, err := d.m.State(d.ctx, other)
 		if err != nil || seen[other] || state.Word == "running" {
 			continue
 		}
-		if failure, of, err := d.cause(other, seen); failure != nil || err != nil {
-			return failure, of, err
+		if found, err := d.cause(other, seen); found.vm != "" || err != nil {
+			return found, err
 		}
 	}
-	return nil, name, nil
+	return cause{}, nil
 }
 
-// describe returns what happened to a unit, and the last lines of its log.
-func (d *doctor) describe(f *units.Failure, lines int) string {
-	text := fmt.Sprintf("%s failed%s: %s\n", f.Unit, ago(f.Ended), f.Result)
+// describe tells a cause, with the last lines of the log of a unit that failed.
+func (d *doctor) describe(c cause, lines int) string {
+	f := c.failure
+	if f == nil {
+		return fmt.Sprintf("the configuration of %s has errors:\n%s\n", c.vm, d.c.errorsOf(c.vm))
+	}
+	text := fmt.Sprintf("%s failed at %s: %s\n", f.Unit, when(f.Ended), f.Result)
 	for _, line := range units.Log(f, lines) {
 		text += "    " + line + "\n"
 	}
-	return text
+	return text + aboutJournal()
 }
 
 // aboutJournal returns a hint for who may not read the journal.
-func (d *doctor) aboutJournal() string {
+func aboutJournal() string {
 	folders := []string{"/var/log/journal", "/run/log/journal"}
 	for _, folder := range folders {
 		id, err := os.ReadFile("/etc/machine-id")
@@ -187,18 +203,23 @@ func briefly(name string) string {
 		return ""
 	}
 	d := doctor{ctx: ctx, m: m, c: readConfig()}
-	if failure, _, err := d.cause(name, map[string]bool{}); err == nil && failure != nil {
-		return strings.TrimSpace(d.describe(failure, briefLines))
+	if found, err := d.cause(name, map[string]bool{}); err == nil && found.vm != "" {
+		return strings.TrimSpace(d.describe(found, briefLines))
 	}
 	return ""
 }
 
-// ago tells when something was, and "" of the zero time.
-func ago(t time.Time) string {
+// since tells from when on something is so, and nothing of the zero time.
+func since(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf(" since %s (%s ago)", t.Format("2006-01-02 15:04:05"), duration(time.Since(t)))
+	return " since " + when(t)
+}
+
+// when tells a time, and how long ago that is.
+func when(t time.Time) string {
+	return fmt.Sprintf("%s (%s ago)", t.Format("2006-01-02 15:04:05"), duration(time.Since(t)))
 }
 
 // duration returns a length of time in its two largest units.

@@ -12,6 +12,8 @@ declare -A needs=(
   # go test, with the race detector; tests that make disks and devices; linting
   [check]='gcc:gcc libc6-dev qemu-img:qemu-utils ip:iproute2 nft:nftables systemd-analyze:systemd libnss-systemd
     shellcheck:shellcheck'
+  # the shells whose completions are asked for
+  [completions]='zsh:zsh fish:fish'
 )
 
 # need PURPOSE… installs what is missing of the purposes' lists. It is for the beginning of a script, before anything

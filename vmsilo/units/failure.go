@@ -2,6 +2,7 @@ package units
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -14,8 +15,9 @@ type Failure struct {
 	Unit string
 	// Result is how, in words.
 	Result string
-	// Began and Ended are when it last ran.
+	// Began and Ended are when it last ran, and invocation is the journal's name for that run.
 	Began, Ended time.Time
+	invocation   string
 }
 
 // Failure returns the unit that keeps a VM from running: the one that failed first when the VM was last started. It is
@@ -49,6 +51,8 @@ func (m *Manager) Failure(ctx context.Context, vm string) (*Failure, error) {
 	}
 	if run != nil {
 		run.Result = m.result(ctx, run.Unit)
+		id, _ := get[[]byte](ctx, m, run.Unit, "Unit", "InvocationID")
+		run.invocation = hex.EncodeToString(id)
 	}
 	return run, nil
 }

@@ -1,7 +1,6 @@
 package units
 
 import (
-	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,11 +10,20 @@ import (
 // maxColumns is how much of a line of the log is shown, in characters.
 const maxColumns = 300
 
-// Log returns the last lines that a unit, and systemd about it, have logged since it last began. A guest's console is
-// among them: what a terminal would act on is a question mark.
+// Log returns the last lines that a unit logged in the run in which it failed, or, where it said nothing, what systemd
+// says about that. A guest's console is among them: what a terminal would act on is a question mark.
 func Log(f *Failure, lines int) []string {
+	for _, field := range []string{"_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"} {
+		if found := journal(field+"="+f.invocation, lines); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func journal(match string, lines int) []string {
 	out, err := exec.Command("journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--all",
-		"--unit="+f.Unit, fmt.Sprintf("--since=@%d", f.Began.Unix()), "--lines="+strconv.Itoa(lines)).Output()
+		"--lines="+strconv.Itoa(lines), match).Output()
 	text := strings.TrimRight(string(out), "\n")
 	if err != nil || text == "" {
 		return nil
