@@ -230,7 +230,7 @@ func TestTerminal(t *testing.T) {
 func TestSignal(t *testing.T) {
 	dial := serve(t)
 	for _, size := range []*protocol.Size{nil, {}} {
-		p := shell("trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done")
+		p := shell("trap 'echo usr1' USR1; echo ready; while :; do read x; done")
 		p.Terminal = size
 		h := begin(t, dial(), p)
 		h.until(t, "ready")
@@ -376,6 +376,22 @@ func TestMany(t *testing.T) {
 		}
 	}
 }
+
+// A vsock gets nothing beyond what is safe, and all of it.
+func TestPieces(t *testing.T) {
+	var got []int
+	n, err := pieces{writerFunc(func(p []byte) (int, error) {
+		got = append(got, len(p))
+		return len(p), nil
+	})}.Write(make([]byte, 2*maxWrite+1))
+	if err != nil || n != 2*maxWrite+1 || fmt.Sprint(got) != fmt.Sprint([]int{maxWrite, maxWrite, 1}) {
+		t.Errorf("%d, %v: %v", n, err, got)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
 func TestSessionEnv(t *testing.T) {
 	got := strings.Join(merge(sessionEnv([]string{"A=1", "LISTEN_FDS=1", "B=2", "INVOCATION_ID=x"}), []string{"A=3", "AB=4"}), " ")

@@ -161,7 +161,7 @@ var errStranger = errors.New("it is not the host's")
 // connection runs the program of a connection, and closes it.
 func (a *agent) connection(conn *os.File) {
 	defer conn.Close()
-	to, err := protocol.NewWriter(conn)
+	to, err := protocol.NewWriter(pieces{conn})
 	if err != nil {
 		return
 	}
