@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,10 @@ func serve(t *testing.T) (dial func() net.Conn) {
 	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	listener := os.NewFile(uintptr(fd), "listener")
+	listener, err := pollable(os.NewFile(uintptr(fd), "listener"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	home := t.TempDir()
 	a := &agent{groups: unified(t), env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
 	done := make(chan error, 1)
@@ -367,6 +371,8 @@ func TestMany(t *testing.T) {
 	dial := serve(t)
 	hosts := make([]host, 100)
 	for i := range hosts {
+		// What nobody holds is gone from here on.
+		runtime.GC()
 		hosts[i] = begin(t, dial(), shell(fmt.Sprintf("for i in 1 2 3; do echo %d-$i; done; exit %d", i, i)))
 	}
 	for i, h := range hosts {

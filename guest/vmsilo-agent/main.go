@@ -62,7 +62,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := pollable(int(sockets[0].Fd()))
+	listener, err := pollable(sockets[0])
 	if err != nil {
 		return err
 	}
@@ -87,9 +87,15 @@ func keepCapabilities() error {
 	return nil
 }
 
-// pollable returns a file for a socket of any family, which Go's package net has not for vsock.
-func pollable(fd int) (*os.File, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
+// pollable returns a socket of any family, which Go's package net has not for vsock, as a file that can be waited for. It
+// takes the place of the one it is given.
+func pollable(socket *os.File) (*os.File, error) {
+	defer socket.Close()
+	fd, err := unix.FcntlInt(socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("preparing a socket: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "socket"), nil

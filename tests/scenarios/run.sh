@@ -88,10 +88,10 @@ check "64 MiB there and back" same "$(head -c 64M /dev/zero | tr '\0' x | sha256
 check "a pipe that closes ends it" ends 0 bash -c "set -o pipefail; $(declare -f run as); { run a yes || [[ \$? -eq 141 ]]; } | head -n 1"
 
 echo "session"
-session=$(run a sh -c 'env; cat /proc/self/cgroup /proc/self/loginuid; loginctl show-session $XDG_SESSION_ID; systemctl --user is-system-running; busctl --user status >/dev/null && echo bus')
+session=$(run a sh -c 'env; cat /proc/self/cgroup; echo audit $(cat /proc/self/loginuid); loginctl show-session $XDG_SESSION_ID; systemctl --user is-system-running; busctl --user status >/dev/null && echo bus')
 check "of logind, with PAM" holds "$session" XDG_RUNTIME_DIR=/run/user/1000 Class=user Service=login State=active running bus
 check "the program is in its scope" grep --quiet '^0::/user.slice/user-1000.slice/session-[0-9]*.scope/run-[0-9]*$' <<<"$session"
-check "the audit identity" grep --quiet '^1000$' <<<"$session"
+check "the audit identity" grep --quiet '^audit 1000$' <<<"$session"
 check "nothing of the service shows" fails grep --extended-regexp '^(LISTEN|INVOCATION|JOURNAL|NOTIFY|TERM=)' <<<"$session"
 check "no capability" same 0 "$(run a sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):[[:space:]]*0*\(.*[1-9a-f]\).*/\2/p' /proc/self/status | wc --lines)"
 
@@ -113,7 +113,7 @@ tmux send-keys -t shell 'sleep 1000' Enter
 sleep 0.5
 tmux send-keys -t shell C-z
 check "job control" shows shell 'Stopped'
-tmux send-keys -t shell 'kill %1; exit 9' Enter
+tmux send-keys -t shell 'kill -KILL %1; wait; exit 9' Enter
 check "its status" shows shell status=9
 tmux kill-session -t shell
 check "the shell takes a script" same "of script" "$(as alice vmsilo shell a <<<'echo of script')"
@@ -121,7 +121,7 @@ check "the shell takes a script" same "of script" "$(as alice vmsilo shell a <<<
 echo "a hundred at once"
 mkdir /run/hundred
 for i in {1..100}; do
-  run a sh -c "cat; echo $i; exit $i" <<<"to $i" >"/run/hundred/$i" || echo $? >>"/run/hundred/$i" &
+  run a sh -c "cat; echo $i; exit $i" <<<"to $i" >"/run/hundred/$i" 2>&1 || echo $? >>"/run/hundred/$i" &
 done
 wait
 check "all outputs and statuses are right" same "" \
@@ -132,13 +132,14 @@ run a sh -c 'setsid sleep 1000 & (sleep 1000 & ); trap "" HUP TERM INT; echo up;
 client=$!
 until grep --quiet up /run/killed; do sleep 0.1; done
 check "what is started is there" holds "$(programs)" sleep run-
-pkill --parent $client --signal KILL vmsilo
+pkill --exact --signal KILL vmsilo
+wait $client
 sleep 1
 check "a second after the client's end nothing is left" same "" "$(programs)"
 run a sh -c 'trap "echo term; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/run/signalled &
 client=$!
 until grep --quiet up /run/signalled; do sleep 0.1; done
-pkill --parent $client --signal TERM vmsilo
+pkill --exact --signal TERM vmsilo
 got=0
 wait $client || got=$?
 check "a signal goes to the program" same "up term 3" "$(xargs </run/signalled) $got"
