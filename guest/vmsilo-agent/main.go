@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -105,34 +104,59 @@ func pollable(socket *os.File) (*os.File, error) {
 type agent struct {
 	groups *groups
 	// env is what every program has in its environment.
-	env     []string
-	running atomic.Int32
+	env []string
+
+	mu      sync.Mutex
+	running int
+	// rested is since when nothing runs, where nothing does.
+	rested time.Time
 	// ends is for tests, which wait for what they began.
 	ends sync.WaitGroup
 }
 
 // serve takes connections until there has been none for so long.
 func (a *agent) serve(listener *os.File, idle time.Duration) error {
+	a.rested = time.Now()
 	for {
-		conn, err := accept(listener, time.Now().Add(idle))
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if a.running.Load() == 0 {
-				return nil
+		conn, err := accept(listener, a.deadline(idle))
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if time.Now().Before(a.deadline(idle)) {
+				continue
 			}
+			return nil
+		case errors.Is(err, errStranger) || errors.Is(err, unix.ECONNABORTED):
 			continue
-		} else if errors.Is(err, errStranger) || errors.Is(err, unix.ECONNABORTED) {
-			continue
-		} else if err != nil {
+		case err != nil:
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
-		a.running.Add(1)
+		a.count(1)
 		a.ends.Add(1)
 		go func() {
 			defer a.ends.Done()
-			defer a.running.Add(-1)
+			defer a.count(-1)
 			a.connection(conn)
 		}()
 	}
+}
+
+// deadline returns until when to wait for the next connection, should things stay as they are.
+func (a *agent) deadline(idle time.Duration) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running > 0 {
+		return time.Now().Add(idle)
+	}
+	return a.rested.Add(idle)
+}
+
+// count counts what runs, and returns how many that are by now.
+func (a *agent) count(more int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running += more
+	a.rested = time.Now()
+	return a.running
 }
 
 // accept waits for a connection until the deadline.
@@ -226,7 +250,7 @@ func (a *agent) begin(from *protocol.Reader) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.running.Load() > maxPrograms {
+	if a.count(0) > maxPrograms {
 		return nil, fmt.Errorf("%d programs run in this VM already", maxPrograms)
 	}
 	return start(asked, a.env, a.groups)

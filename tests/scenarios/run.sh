@@ -113,7 +113,10 @@ tmux send-keys -t shell 'sleep 1000' Enter
 sleep 0.5
 tmux send-keys -t shell C-z
 check "job control" shows shell 'Stopped'
-tmux send-keys -t shell 'kill -KILL %1; wait; exit 9' Enter
+tmux send-keys -t shell fg Enter
+sleep 0.5
+tmux send-keys -t shell C-c
+tmux send-keys -t shell 'exit 9' Enter
 check "its status" shows shell status=9
 tmux kill-session -t shell
 check "the shell takes a script" same "of script" "$(as alice vmsilo shell a <<<'echo of script')"
@@ -156,7 +159,7 @@ relay=$(grep VmRSS "/proc/$(pgrep vmsilo-relay)/status")
 check "the relay stays small: $(xargs <<<"$relay")" test "$(tr -dc 0-9 <<<"$relay")" -lt 32000
 pkill --exact sleep
 for nonsense in 'GET / HTTP/1.0\r\n\r\n' 'vmsilo1\n\xff\xff\xff\xff' 'vmsilo1\n\x01\x00\x00\x09\x00\x00\x00\x00\x00\xff\xff\xff\xff' 'vmsilo1\n\x04\x00\x00\x01\x09'; do
-  answer=$(printf '%b' "$nonsense" | timeout 10 socat -t 5 - UNIX-CONNECT:/run/vmsilo/a.run | tr --delete '\0')
+  answer=$({ printf '%b' "$nonsense" && sleep 2; } | timeout 10 socat -t 5 - UNIX-CONNECT:/run/vmsilo/a.run | tr --delete '\0')
   check "nonsense is answered" holds "$answer" malformed
 done
 printf 'vmsilo1\n\x01\x00\x01' | timeout 5 socat -t 0.1 - UNIX-CONNECT:/run/vmsilo/a.run >/dev/null
@@ -208,6 +211,6 @@ sleep 3
 kill -KILL "$(systemctl show --property=MainPID --value vmsilo@a)"
 got=0
 wait $client || got=$?
-check "the client says so" same "125 vmsilo: error: VM a went away while the program ran" "$got $(head -n 1 /run/lost)"
+check "the client says so" same '125 vmsilo: error: VM "a" went away while the program ran' "$got $(head -n 1 /run/lost)"
 check "nothing is left" nothing_left a
 finish
