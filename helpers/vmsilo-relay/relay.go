@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -19,6 +20,8 @@ const (
 	maxOpen = 512
 	// farewell is how long the last bytes of a device that has ended may take to their readers.
 	farewell = 500 * time.Millisecond
+	// parting is how long a guest may take to close a connection that the client has closed.
+	parting = 3 * time.Second
 )
 
 type relay struct {
@@ -36,9 +39,20 @@ type relay struct {
 // connection is one that is carried.
 type connection struct{ client, guest *net.UnixConn }
 
-// close ends it from both sides; what is on its way to the client stays to be read.
-func (c connection) close() {
+// leave ends it towards both sides; what is on its way to the client stays to be read. The guest's side stays open to be
+// read from, for some time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing,
+// and the program would run on.
+func (c connection) leave() {
 	c.client.Close()
+	_ = c.guest.CloseWrite()
+	// Who waits to write there waits no more.
+	_ = c.guest.SetWriteDeadline(time.Now())
+	_ = c.guest.SetReadDeadline(time.Now().Add(parting))
+}
+
+// finish reads what the guest still says, until it has closed, too.
+func (c connection) finish() {
+	_, _ = io.Copy(io.Discard, c.guest)
 	c.guest.Close()
 }
 
@@ -197,12 +211,13 @@ func (r *relay) carry(c connection) error {
 		go func() {
 			defer back.Done()
 			_ = splice(c.guest, c.client)
-			c.close()
+			c.leave()
 		}()
 		// How a connection ends is for its two ends to say.
 		_ = splice(c.client, c.guest)
-		c.close()
+		c.leave()
 		back.Wait()
+		c.finish()
 	}()
 	return nil
 }
@@ -223,7 +238,7 @@ func (r *relay) hangUp(id int32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c, ok := r.open[id]; ok {
-		c.close()
+		c.leave()
 	}
 }
 

@@ -225,6 +225,11 @@ func TestEitherEnd(t *testing.T) {
 	for name, end := range map[string]func(client *net.UnixConn){
 		"closed":      func(client *net.UnixConn) { client.Close() },
 		"half closed": func(client *net.UnixConn) { _ = client.CloseWrite() },
+		// The device must see an end and no error, whatever is on its way.
+		"while the guest writes": func(client *net.UnixConn) {
+			_, _ = io.ReadFull(client, make([]byte, 1000))
+			client.Close()
+		},
 		"while the guest does not read": func(client *net.UnixConn) {
 			_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := client.Write(flood); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -247,13 +252,19 @@ func TestEitherEnd(t *testing.T) {
 						time.Sleep(10 * time.Millisecond)
 					}
 				}
+				if name == "while the guest writes" {
+					go func() { _, _ = conn.Write(flood) }()
+				}
 				_, err := io.Copy(io.Discard, conn)
 				ended <- err
 			})
 			h.relay(200 * time.Millisecond)
 			end(h.connect())
 			select {
-			case <-ended:
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("the guest's side ends with an error: %v", err)
+				}
 			case <-time.After(5 * time.Second):
 				t.Error("the guest's side stays open")
 			}
