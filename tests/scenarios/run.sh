@@ -33,7 +33,7 @@ screen() { tmux capture-pane -p -t "$1"; }
 # shows NAME TEXT… waits until the terminal shows each text.
 shows() {
   local try
-  for try in {1..300}; do
+  for try in {1..1200}; do
     ! holds "$(screen "$1")" "${@:2}" >/dev/null || return 0
     sleep 0.1
   done
