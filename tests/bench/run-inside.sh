@@ -6,8 +6,8 @@ set -euo pipefail
 source /root/inside.sh
 
 runs=31       # of a program that does nothing
-cold_runs=5   # of it when nothing of vmsilo runs any more in host and guest
-bulk_runs=5   # of bytes
+cold_runs=3   # of it when nothing of vmsilo runs any more in host and guest
+bulk_runs=3   # of bytes
 bytes=$((1 << 30))
 host=/run/vmsilo/bench/vsock/host.sock
 

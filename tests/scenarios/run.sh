@@ -65,7 +65,7 @@ check "none of that has started anything" same inactive "$(systemctl is-active v
 
 echo "on demand, in a terminal"
 terminal first vmsilo run a id -un
-check "the terminal says what is waited for" shows first "starting a"
+check "the terminal says what is waited for" shows first "starting a: "
 check "the program has run" shows first user status=0
 check "the wait has left no trace" fails holds "$(screen first)" "starting a"
 check "the VM is up" same active "$(systemctl is-active vmsilo@a)"
