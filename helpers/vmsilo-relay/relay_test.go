@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vmsilo/internal/protocol"
 )
 
@@ -125,6 +127,11 @@ func (h *host) running() bool {
 func (h *host) connect() *net.UnixConn {
 	h.t.Helper()
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
+	for errors.Is(err, unix.EAGAIN) {
+		// More wait than the socket's queue has room for.
+		time.Sleep(time.Millisecond)
+		conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -297,12 +304,12 @@ func TestClientNeverReads(t *testing.T) {
 	h.wait()
 }
 
-// 600 at once: 512 are carried, and the others hear why not. No thread is held by any of them.
+// Ten thousand at once: 512 are carried, and the others hear why not. No thread is held by any of them.
 func TestManyConnections(t *testing.T) {
 	h := newHost(t)
 	newDevice(t, h.path, "OK 1\n", echo)
 	h.relay(200 * time.Millisecond)
-	conns := make([]*net.UnixConn, 600)
+	conns := make([]*net.UnixConn, 10_000)
 	var all sync.WaitGroup
 	var carried, refused sync.Map
 	for n := range conns {
@@ -310,9 +317,8 @@ func TestManyConnections(t *testing.T) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			if _, err := conns[n].Write([]byte(protocol.Greeting)); err != nil {
-				t.Error(err)
-			}
+			// One that is refused may be closed by now.
+			_, _ = conns[n].Write([]byte(protocol.Greeting))
 			answer, _ := io.ReadAll(io.LimitReader(conns[n], int64(len(protocol.Greeting))))
 			if string(answer) != protocol.Greeting {
 				t.Errorf("%q", answer)
@@ -331,7 +337,7 @@ func TestManyConnections(t *testing.T) {
 		m.Range(func(any, any) bool { n++; return true })
 		return n
 	}
-	if count(&carried) != 512 || count(&refused) != 88 {
+	if count(&carried) != 512 || count(&refused) != len(conns)-512 {
 		t.Errorf("%d are carried, %d refused", count(&carried), count(&refused))
 	}
 	refused.Range(func(_, text any) bool {
