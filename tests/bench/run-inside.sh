@@ -43,8 +43,11 @@ log_in() {
   ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
   install -d -m 700 -o alice -g alice /shared/bench/.ssh
   install -m 600 -o alice -g alice /root/.ssh/id_ed25519.pub /shared/bench/.ssh/authorized_keys
-  ssh -f -N -o ControlMaster=yes -o ControlPath=/run/ssh-bench -o StrictHostKeyChecking=no -o LogLevel=ERROR \
-    user@10.199.3.2
+  # The guest is READY before its ssh server listens.
+  until ssh -f -N -o ControlMaster=yes -o ControlPath=/run/ssh-bench -o StrictHostKeyChecking=no -o LogLevel=QUIET \
+    user@10.199.3.2; do
+    sleep 1
+  done
 }
 
 # raw SCRIPT runs shell whose standard input and output are a vsock connection to the guest's port 6000, and nothing else.
