@@ -106,6 +106,16 @@ id=$(guest full 'cat /etc/machine-id')
 check "a machine-id of this boot" grep --quiet --extended-regexp '^[0-9a-f]{32}$' <<<"$id"
 check "no ssh keys from the image" guest full '! ls /etc/ssh/ssh_host_*'
 
+echo "programs"
+# shellcheck disable=SC2016 # for the guest
+session=$(vmsilo run full sh -c 'id -un; cat /proc/self/cgroup; echo "$XDG_RUNTIME_DIR"; loginctl show-session "$XDG_SESSION_ID"')
+check "in a login session of the user" holds "$session" user /session- .scope/run- /run/user/1000 Service=login Class=user
+got=0
+vmsilo run full sh -c 'setsid sleep 1000 & exit 7' || got=$?
+check "a program's status" same 7 "$got"
+check "what it leaves running is ended" fails guest full 'pgrep --full "^sleep 1000"'
+check "a megabyte each way" same "$(head -c 1M /dev/zero | sha256sum)" "$(head -c 1M /dev/zero | vmsilo run full cat | sha256sum)"
+
 echo "log"
 guest full "logger of-the-guest; printf '<0>fell\n<38>Jan 1 00:00:00 sshd[1]: let in\n' >/dev/console"
 sleep 1

@@ -1,15 +1,10 @@
 #!/bin/bash
 # Programs in a guest: started on demand, with pipes and terminals, many at once, and what is left of them.
 # files: run/*.toml
-# again: --image=debian-12
 # Much is shell for the guest, and some functions are called by name.
 # shellcheck disable=SC2016,SC2317
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
-if [[ -d /var/lib/vmsilo/images/debian-12 ]]; then
-  sed -i '1i image = "debian-12"' /etc/vmsilo/a.toml
-  systemctl daemon-reload
-fi
 
 # as USER COMMAND… runs it as that person, in their home.
 as() {
