@@ -68,29 +68,37 @@ func (g *group) kill() error {
 // goneTime is how long the kernel may take to end processes that were killed. One that waits for a disk may take longer.
 const goneTime = 5 * time.Second
 
-// destroy kills what is in the group, waits until it is empty, and removes it.
-func (g *group) destroy() error {
-	defer g.file.Close()
+// end kills what is in the group, and waits until it is empty.
+func (g *group) end() error {
 	events, err := os.Open(filepath.Join(g.path, "cgroup.events"))
 	if err != nil {
 		return fmt.Errorf("ending what the program started: %w", err)
 	}
 	defer events.Close()
-	if err := g.kill(); err != nil {
-		return fmt.Errorf("ending what the program started: %w", err)
-	}
 	text := make([]byte, 256)
+	killed := false
 	for deadline := time.Now().Add(goneTime); time.Now().Before(deadline); {
 		n, err := events.ReadAt(text, 0)
 		if n == 0 {
 			return fmt.Errorf("ending what the program started: %w", err)
 		}
 		if bytes.Contains(text[:n], []byte("populated 0")) {
-			break
+			return nil
+		}
+		if !killed {
+			if err := g.kill(); err != nil {
+				return fmt.Errorf("ending what the program started: %w", err)
+			}
+			killed = true
 		}
 		// A change of the file is an exceptional condition of it.
 		fds := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}
 		_, _ = unix.Poll(fds, int(time.Until(deadline).Milliseconds())+1)
 	}
-	return os.Remove(g.path)
+	return errors.New("what the program started does not end")
+}
+
+// remove removes the group, which is empty.
+func (g *group) remove() error {
+	return errors.Join(g.file.Close(), os.Remove(g.path))
 }

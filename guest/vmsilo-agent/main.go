@@ -197,6 +197,10 @@ func (a *agent) connection(conn *os.File) {
 	}
 	from := protocol.NewHostReader(conn)
 	p, err := a.begin(from)
+	if p != nil {
+		// When the host has its answer: this takes the kernel some time.
+		defer p.remove()
+	}
 	heard := make(chan error, 1)
 	go func() {
 		// Said before it is done, so that nobody takes the end of the program for its own.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -42,12 +43,19 @@ func (p *program) run(to *protocol.Writer) (protocol.Status, error) {
 		p.endInput()
 	}()
 	p.wait()
-	err := p.group.destroy()
+	err := p.group.end()
 	// Nobody is left who could write more.
 	copies.Wait()
 	p.input.close()
 	p.close()
 	return statusOf(p.cmd), err
+}
+
+// remove removes the program's control group.
+func (p *program) remove() {
+	if err := p.group.remove(); err != nil {
+		fmt.Fprintln(os.Stderr, "vmsilo-agent: error: removing a control group:", err)
+	}
 }
 
 // wait returns when the program has ended.

@@ -24,7 +24,7 @@ func start(asked protocol.Program, env []string, groups *groups) (*program, erro
 	}
 	p := &program{cmd: cmd, group: g, input: newInput()}
 	if p.streams, err = openStreams(cmd, asked.Terminal); err != nil {
-		return nil, errors.Join(err, g.destroy())
+		return nil, errors.Join(err, g.remove())
 	}
 	// A session of its own, so that its process group and its terminal are nobody else's.
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -35,7 +35,7 @@ func start(asked protocol.Program, env []string, groups *groups) (*program, erro
 	p.closeTheirs()
 	if err != nil {
 		p.close()
-		return nil, errors.Join(refusal(cmd.Path, err), g.destroy())
+		return nil, errors.Join(refusal(cmd.Path, err), g.remove())
 	}
 	return p, nil
 }
