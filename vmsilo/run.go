@@ -114,7 +114,7 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 		}
 		defer raw.Restore()
 	}
-	go forward(s, signals, raw, size)
+	go forward(conn, s, signals, raw, size)
 	var inputError atomic.Value
 	go func() {
 		defer raw.RestoreInPanic()
@@ -131,8 +131,10 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 	return status, err
 }
 
-// forward sends the program the signals that vmsilo gets, and the size of a raw terminal when that changes.
-func forward(s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, size *protocol.Size) {
+// forward sends the program the signals that vmsilo gets, and the size of a raw terminal when that changes. A second
+// SIGTERM or SIGHUP ends the connection, and so the program: a guest that hangs, or does not want to end, is left.
+func forward(conn net.Conn, s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, size *protocol.Size) {
+	asked := false
 	defer raw.RestoreInPanic()
 	// It may have another size since the program was asked for.
 	resize := func() {
@@ -149,7 +151,15 @@ func forward(s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, si
 		case unix.SIGWINCH:
 			resize()
 		default:
-			s.Send(protocol.Signal, []byte{byte(got.(syscall.Signal))})
+			if got == unix.SIGTERM || got == unix.SIGHUP {
+				if asked {
+					conn.Close()
+					return
+				}
+				asked = true
+			}
+			// A guest that reads nothing would keep the next signal from being seen.
+			go s.Send(protocol.Signal, []byte{byte(got.(syscall.Signal))})
 		}
 	}
 }

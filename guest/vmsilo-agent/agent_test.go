@@ -120,7 +120,11 @@ func (h host) end(t *testing.T) (stdout, stderr, ended string) {
 			stderr += string(payload)
 		case protocol.Ended:
 			h.Close()
-			return stdout, stderr, fmt.Sprint(protocol.ParseStatus(payload).Shell())
+			status, err := protocol.ParseStatus(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return stdout, stderr, fmt.Sprint(status.Shell())
 		case protocol.Failed:
 			h.Close()
 			f := protocol.ParseFailure(payload)

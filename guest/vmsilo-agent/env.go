@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"vmsilo/internal/protocol"
 )
@@ -99,8 +100,12 @@ func refusal(name string, err error) error {
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return &protocol.Failure{Code: protocol.NotFound, Text: name + ": no such file or directory"}
+	f := &protocol.Failure{Code: protocol.NotExecutable, Text: name + ": " + err.Error()}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.Code = protocol.NotFound
+	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM):
+		f.Code = protocol.NotRun
 	}
-	return &protocol.Failure{Code: protocol.NotExecutable, Text: name + ": " + err.Error()}
+	return f
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -43,7 +45,7 @@ type group struct {
 }
 
 func (g *groups) create() (*group, error) {
-	// An agent that was killed may have left some.
+	// Another agent of the session may have some.
 	for {
 		path := filepath.Join(g.folder, "run-"+strconv.FormatUint(g.last.Add(1), 10))
 		err := os.Mkdir(path, 0o755)
@@ -98,7 +100,17 @@ func (g *group) end() error {
 	return errors.New("what the program started does not end")
 }
 
-// remove removes the group, which is empty.
+// remove removes the group, which is empty, and those that the program has made in it.
 func (g *group) remove() error {
-	return errors.Join(g.file.Close(), os.Remove(g.path))
+	folders := []string{}
+	err := filepath.WalkDir(g.path, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			folders = append(folders, path)
+		}
+		return err
+	})
+	for _, folder := range slices.Backward(folders) {
+		err = errors.Join(err, os.Remove(folder))
+	}
+	return errors.Join(err, g.file.Close())
 }

@@ -41,8 +41,12 @@ import (
 
 func main() { command.Main(run) }
 
-// maxPrograms is how many programs run at a time.
-const maxPrograms = 512
+const (
+	// maxPrograms is how many programs run at a time.
+	maxPrograms = 512
+	// patience is how long the host may take to say what it wants of a connection.
+	patience = time.Minute
+)
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-agent", flag.ContinueOnError)
@@ -196,7 +200,7 @@ func (a *agent) connection(conn *os.File) {
 		return
 	}
 	from := protocol.NewHostReader(conn)
-	p, err := a.begin(from)
+	p, err := a.begin(conn, from)
 	if p != nil {
 		// When the host has its answer: this takes the kernel some time.
 		defer p.remove()
@@ -206,12 +210,12 @@ func (a *agent) connection(conn *os.File) {
 		// Said before it is done, so that nobody takes the end of the program for its own.
 		heard <- p.listen(from)
 		if p != nil {
-			_ = p.group.kill()
+			p.kill()
 		}
 	}()
 	var status protocol.Status
 	if err == nil {
-		status, err = p.run(to)
+		status = p.run(to)
 	}
 	select {
 	case err = <-heard:
@@ -240,8 +244,10 @@ func failure(err error) *protocol.Failure {
 }
 
 // begin reads what the host asks for, and starts it.
-func (a *agent) begin(from *protocol.Reader) (*program, error) {
+func (a *agent) begin(conn *os.File, from *protocol.Reader) (*program, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	kind, payload, err := from.Next()
+	_ = conn.SetReadDeadline(time.Time{})
 	switch {
 	case errors.Is(err, protocol.ErrMalformed):
 		return nil, err

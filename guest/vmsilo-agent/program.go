@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,33 +29,64 @@ type program struct {
 
 // run carries what the program reads and writes until it has ended, ends what it has left running, and returns its
 // status. When the host is gone its output is lost, and listen ends it.
-func (p *program) run(to *protocol.Writer) (protocol.Status, error) {
-	var copies sync.WaitGroup
+func (p *program) run(to *protocol.Writer) protocol.Status {
+	var outputs, input sync.WaitGroup
 	for kind, file := range p.outputs {
-		copies.Add(1)
+		outputs.Add(1)
 		go func() {
-			defer copies.Done()
-			// A terminal whose other side is closed has no end of file but an error: EIO.
-			_ = to.Copy(kind, file, nil)
+			defer outputs.Done()
+			copyOutput(to, kind, file)
 		}()
 	}
+	input.Add(1)
 	go func() {
+		defer input.Done()
 		_ = p.input.copyTo(p.stdin, to)
 		p.endInput()
 	}()
 	p.wait()
-	err := p.group.end()
-	// Nobody is left who could write more.
-	copies.Wait()
+	if err := p.group.end(); err != nil {
+		complain(err)
+	}
+	// What the program has written is there by now. Somebody outside of its group may hold the other end for ever.
+	for _, file := range p.outputs {
+		_ = file.SetReadDeadline(time.Now())
+	}
+	outputs.Wait()
 	p.input.close()
 	p.close()
-	return statusOf(p.cmd), err
+	input.Wait()
+	return statusOf(p.cmd)
 }
+
+// copyOutput sends an output until its end, or until it has a deadline: then what is there.
+func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
+	// A terminal whose other side is closed has no end of file but an error: EIO.
+	if err := to.Copy(kind, file, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	// With a deadline that is over Go reads nothing, whether or not there is something. No pipe holds more than this,
+	// unless root has made it larger.
+	data := make([]byte, protocol.MaxData)
+	for range (1 << 20) / protocol.MaxData {
+		n := 0
+		err := control(file, func(fd int) (err error) {
+			n, err = unix.Read(fd, data)
+			return err
+		})
+		if err != nil || n <= 0 || to.Write(kind, data[:n]) != nil {
+			return
+		}
+	}
+}
+
+// complain says what went wrong in a clean-up, which is not for the host to know.
+func complain(err error) { fmt.Fprintln(os.Stderr, "vmsilo-agent: error:", err) }
 
 // remove removes the program's control group.
 func (p *program) remove() {
 	if err := p.group.remove(); err != nil {
-		fmt.Fprintln(os.Stderr, "vmsilo-agent: error: removing a control group:", err)
+		complain(fmt.Errorf("removing a control group: %w", err))
 	}
 }
 
@@ -105,10 +137,11 @@ func (p *program) obey(kind protocol.Type, payload []byte) error {
 			_ = resize(p.terminal, protocol.ParseSize(payload))
 		}
 	case protocol.Signal:
-		if payload[0] == 0 || payload[0] > 64 {
-			return fmt.Errorf("%w: signal %d", protocol.ErrMalformed, payload[0])
+		number, err := protocol.ParseSignal(payload)
+		if err != nil {
+			return err
 		}
-		p.signal(unix.Signal(payload[0]))
+		p.signal(number)
 	default:
 		return fmt.Errorf("%w: a frame of type %#02x while a program runs", protocol.ErrMalformed, byte(kind))
 	}
@@ -129,4 +162,15 @@ func (p *program) signal(number unix.Signal) {
 		}
 	}
 	_ = unix.Kill(-to, number)
+}
+
+// kill ends the program and what is in its group. The program itself may have left that, as systemd-run --scope does.
+func (p *program) kill() {
+	_ = p.group.kill()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+		_ = unix.Kill(p.cmd.Process.Pid, unix.SIGKILL)
+	}
 }

@@ -32,7 +32,9 @@ func start(asked protocol.Program, env []string, groups *groups) (*program, erro
 		UseCgroupFD: true, CgroupFD: int(g.file.Fd()),
 	}
 	err = cmd.Start()
-	p.closeTheirs()
+	if p.terminal == nil {
+		p.closeTheirs()
+	}
 	if err != nil {
 		p.close()
 		return nil, errors.Join(refusal(cmd.Path, err), g.remove())
@@ -87,6 +89,7 @@ func openStreams(cmd *exec.Cmd, size *protocol.Size) (s streams, err error) {
 			return s, err
 		}
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+		// The slave stays open here, too: without anybody who has it, what is read from the master is an error.
 		return streams{master, map[protocol.Type]*os.File{protocol.Stdout: master}, master, []*os.File{slave}}, nil
 	}
 	var ours, theirs [3]*os.File
@@ -99,7 +102,6 @@ func openStreams(cmd *exec.Cmd, size *protocol.Size) (s streams, err error) {
 	}
 	s = streams{ours[0], map[protocol.Type]*os.File{protocol.Stdout: ours[1], protocol.Stderr: ours[2]}, nil, theirs[:]}
 	if err != nil {
-		s.closeTheirs()
 		s.close()
 		return streams{}, fmt.Errorf("making pipes: %w", err)
 	}
@@ -115,6 +117,7 @@ func (s *streams) closeTheirs() {
 }
 
 func (s *streams) close() {
+	s.closeTheirs()
 	s.stdin.Close()
 	for _, file := range s.outputs {
 		file.Close()

@@ -28,6 +28,10 @@ func serve(listener *net.UnixListener, vm, console string, journal io.Writer, id
 		client, err := listener.AcceptUnix()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && attached.Load():
+			// The deadline was set for the client before.
+			if err := listener.SetDeadline(time.Time{}); err != nil {
+				return err
+			}
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	"golang.org/x/sys/unix"
@@ -104,14 +105,34 @@ func (d demand) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if result := <-ended; result != "done" {
+	result, err := d.await(ended)
+	if err != nil {
+		return err
+	}
+	if result != "done" {
 		return fmt.Errorf("its start has ended as %q", result)
 	}
 	// A VM that is stopping is started anew.
 	if state := states[0].ActiveState; atRest(state) || state == "deactivating" {
-		return os.WriteFile(d.mark(), nil, 0o644)
+		return os.WriteFile(d.mark(), nil, 0o600)
 	}
 	return nil
+}
+
+// await waits for the end of a job. A connection that is gone, as after systemctl daemon-reexec, tells of none.
+func (d demand) await(ended <-chan string) (string, error) {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case result := <-ended:
+			return result, nil
+		case <-second.C:
+			if !d.conn.Connected() {
+				return "", errors.New("the connection to systemd is gone")
+			}
+		}
+	}
 }
 
 // stop stops the VM if nobody uses it. It does not wait for the end.

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
@@ -74,10 +75,24 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 			stopping++
 		}
 	}
-	for range stopping {
-		<-ended
+	return errors.Join(append(errs, await(conn, ended, stopping))...)
+}
+
+// await waits for the ends of so many jobs. A connection that is gone, as after systemctl daemon-reexec, tells of none.
+func await(conn *dbus.Conn, ended <-chan string, count int) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for count > 0 {
+		select {
+		case <-ended:
+			count--
+		case <-second.C:
+			if !conn.Connected() {
+				return errors.New("the connection to systemd is gone")
+			}
+		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // stop asks for a unit's stop, and reports whether it will come and say so on ended.

@@ -37,17 +37,22 @@ type relay struct {
 }
 
 // connection is one that is carried.
-type connection struct{ client, guest *net.UnixConn }
+type connection struct {
+	client, guest *net.UnixConn
+	left          *sync.Once
+}
 
 // leave ends it towards both sides; what is on its way to the client stays to be read. The guest's side stays open to be
 // read from, for some time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing,
 // and the program would run on.
 func (c connection) leave() {
-	c.client.Close()
-	_ = c.guest.CloseWrite()
-	// Who waits to write there waits no more.
-	_ = c.guest.SetWriteDeadline(time.Now())
-	_ = c.guest.SetReadDeadline(time.Now().Add(parting))
+	c.left.Do(func() {
+		c.client.Close()
+		_ = c.guest.CloseWrite()
+		// Who waits to write there waits no more.
+		_ = c.guest.SetWriteDeadline(time.Now())
+		_ = c.guest.SetReadDeadline(time.Now().Add(parting))
+	})
 }
 
 // finish reads what the guest still says, until it has closed, too.
@@ -142,10 +147,12 @@ func (r *relay) take(worked *bool) (bool, error) {
 	*worked = true
 	client, err := r.accept()
 	if err != nil || client == nil {
-		guest.Close()
+		_ = guest.CloseWrite()
+		_ = guest.SetReadDeadline(time.Now().Add(parting))
+		go connection{guest: guest}.finish()
 		return true, err
 	}
-	return true, r.carry(connection{client, guest})
+	return true, r.carry(connection{client, guest, new(sync.Once)})
 }
 
 // accept returns the next connection, or nil where there is none by now.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Program is what a Run frame asks for.
@@ -113,8 +114,25 @@ type Status struct {
 // Marshal returns the payload.
 func (s Status) Marshal() []byte { return []byte{s.Code, s.Signal} }
 
+// maxSignal is the last signal of Linux: signal(7).
+const maxSignal = 64
+
 // ParseStatus reads the payload of an Ended frame.
-func ParseStatus(payload []byte) Status { return Status{payload[0], payload[1]} }
+func ParseStatus(payload []byte) (Status, error) {
+	s := Status{payload[0], payload[1]}
+	if s.Signal > maxSignal || s.Signal != 0 && s.Code != 0 {
+		return Status{}, fmt.Errorf("%w: a program that ended with status %d and signal %d", ErrMalformed, s.Code, s.Signal)
+	}
+	return s, nil
+}
+
+// ParseSignal reads the payload of a Signal frame.
+func ParseSignal(payload []byte) (syscall.Signal, error) {
+	if payload[0] == 0 || payload[0] > maxSignal {
+		return 0, fmt.Errorf("%w: signal %d", ErrMalformed, payload[0])
+	}
+	return syscall.Signal(payload[0]), nil
+}
 
 // Shell returns the status that a shell gives: 128 and the signal, or the exit status.
 func (s Status) Shell() int {

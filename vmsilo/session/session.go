@@ -114,7 +114,7 @@ func (s *Session) Wait(stdout, stderr io.Writer) (protocol.Status, error) {
 		case protocol.Window:
 			err = s.credit.Add(payload)
 		case protocol.Ended:
-			return protocol.ParseStatus(payload), nil
+			return protocol.ParseStatus(payload)
 		case protocol.Failed:
 			err = protocol.ParseFailure(payload)
 		default:
