@@ -114,8 +114,11 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 		}
 		defer raw.Restore()
 	}
-	go forward(conn, s, signals, raw, size)
-	var inputError atomic.Value
+	var inputError, left atomic.Value
+	go forward(s, signals, raw, size, func(signal syscall.Signal) {
+		left.Store(signal)
+		conn.Close()
+	})
 	go func() {
 		defer raw.RestoreInPanic()
 		// A terminal from which this process may not read has no input. Of anything else, part of it must not pass for all.
@@ -128,12 +131,15 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 	if failed, ok := inputError.Load().(error); ok && err != nil {
 		err = failed
 	}
+	if number, ok := left.Load().(syscall.Signal); ok && err != nil {
+		err = &command.Status{Code: 128 + int(number)}
+	}
 	return status, err
 }
 
 // forward sends the program the signals that vmsilo gets, and the size of a raw terminal when that changes. A second
-// SIGTERM or SIGHUP ends the connection, and so the program: a guest that hangs, or does not want to end, is left.
-func forward(conn net.Conn, s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, size *protocol.Size) {
+// SIGTERM or SIGHUP is for leave, which ends the program with the connection: a guest that hangs is no reason to stay.
+func forward(s *session.Session, signals <-chan os.Signal, raw *terminal.Raw, size *protocol.Size, leave func(syscall.Signal)) {
 	asked := false
 	defer raw.RestoreInPanic()
 	// It may have another size since the program was asked for.
@@ -153,7 +159,7 @@ func forward(conn net.Conn, s *session.Session, signals <-chan os.Signal, raw *t
 		default:
 			if got == unix.SIGTERM || got == unix.SIGHUP {
 				if asked {
-					conn.Close()
+					leave(got.(syscall.Signal))
 					return
 				}
 				asked = true

@@ -184,6 +184,24 @@ func TestInputThatDoesNotEnd(t *testing.T) {
 	}
 }
 
+// A guest that does not care is left with the second SIGTERM, and sees the connection close.
+func TestSecondSignal(t *testing.T) {
+	h := newHost(t, "run")
+	cmd := h.command("run", "work", "sleep")
+	cmd.Stdin = strings.NewReader("x")
+	r := h.start(cmd)
+	g, _ := h.serve()
+	g.next(protocol.Stdin)
+	g.next(protocol.Stdin)
+	r.Process.Signal(syscall.SIGTERM)
+	g.next(protocol.Signal)
+	r.Process.Signal(syscall.SIGTERM)
+	if status := r.status(); status != 128+int(syscall.SIGTERM) || r.stderr.String() != "" {
+		t.Errorf("status %d, %q", status, r.stderr.String())
+	}
+	g.closed()
+}
+
 // A signal that was ignored when vmsilo started is none of the program.
 func TestIgnoredSignal(t *testing.T) {
 	h := newHost(t, "run")

@@ -8,7 +8,7 @@ source /root/inside.sh
 # shellcheck source=tests/bench/vms.sh
 source /root/vmsilo/tests/bench/vms.sh
 
-runs=21
+runs=7
 generator=$(find /usr/lib/systemd/system-generators/ -name vmsilo-generator)
 # Where systemd has its generators write, too: a tmpfs.
 out=/run/bench
