@@ -125,8 +125,8 @@ hint: systemctl start vmsilo@work.service
 status 1' "$(as bob vmsilo console work)"
 check "console: a name that no VM has" holds "$(as bob vmsilo console wrok)" "did you mean work?" "status 1"
 
-# A socket of another user's.
-
+# A socket of another user's, behind which is something else.
+mv /run/vmsilo/work.run{,.away}
 socat UNIX-LISTEN:/run/vmsilo/work.run,fork,mode=600,user=bob SYSTEM:true &
 listener=$!
 for _ in {1..50}; do
@@ -138,10 +138,11 @@ status 125' "$(as alice vmsilo run work true)"
 check "its owner gets through" holds "$(as bob vmsilo run work true)" 'VM "work" went away before it answered' "hint: to see why: vmsilo why work" "status 125"
 kill "$listener"
 wait "$listener" 2>/dev/null
-rm -f /run/vmsilo/work.run
+mv /run/vmsilo/work.run{.away,}
 
 # What the host says in the guest's place.
 printf 'vmsilo1\n\x85\x00\x00\x08\x7dno luck' >/srv/failed
+mv /run/vmsilo/noimage.run{,.away}
 socat UNIX-LISTEN:/run/vmsilo/noimage.run,fork,mode=666 SYSTEM:'cat /srv/failed' &
 listener=$!
 for _ in {1..50}; do
@@ -151,7 +152,7 @@ check "run: a VM that cannot start" holds "$(as root vmsilo run noimage true)" $
   'error: VM "noimage" cannot start' "status 125"
 kill "$listener"
 wait "$listener" 2>/dev/null
-rm -f /run/vmsilo/noimage.run
+mv /run/vmsilo/noimage.run{.away,}
 
 # Without D-Bus.
 nobody=(env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere)
