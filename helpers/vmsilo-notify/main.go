@@ -26,9 +26,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-
 	"vmsilo/internal/command"
+	"vmsilo/internal/listener"
 )
 
 func main() { command.Main(run) }
@@ -47,20 +46,11 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	listeners, err := activation.Listeners()
+	socket, err := listener.FromSystemd()
 	if err != nil {
-		return fmt.Errorf("taking the socket: %w", err)
+		return err
 	}
-	if len(listeners) != 1 {
-		return fmt.Errorf("want one socket from systemd, got %d", len(listeners))
-	}
-	listener, ok := listeners[0].(*net.UnixListener)
-	if !ok {
-		return errors.New("want a Unix stream socket from systemd")
-	}
-	// The socket is systemd's: it stays when this process ends.
-	listener.SetUnlinkOnClose(false)
-	return serve(listener, *ready, *idle)
+	return serve(socket, *ready, *idle)
 }
 
 func serve(listener *net.UnixListener, ready string, idle time.Duration) error {

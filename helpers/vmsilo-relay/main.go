@@ -23,15 +23,12 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-
 	"vmsilo/internal/command"
+	"vmsilo/internal/listener"
 )
 
 func main() { command.Main(run) }
@@ -46,18 +43,9 @@ func run(args []string) error {
 	if flags.NArg() != 1 || *vm == "" {
 		return fmt.Errorf("want --vm and one device, got %q", args)
 	}
-	listeners, err := activation.Listeners()
+	socket, err := listener.FromSystemd()
 	if err != nil {
-		return fmt.Errorf("taking the socket: %w", err)
+		return err
 	}
-	if len(listeners) != 1 {
-		return fmt.Errorf("want one socket from systemd, got %d", len(listeners))
-	}
-	listener, ok := listeners[0].(*net.UnixListener)
-	if !ok {
-		return errors.New("want a Unix stream socket from systemd")
-	}
-	// The socket is systemd's: it stays when this process ends.
-	listener.SetUnlinkOnClose(false)
-	return serve(listener, *vm, flags.Arg(0), *idle)
+	return serve(socket, *vm, flags.Arg(0), *idle)
 }
