@@ -52,7 +52,7 @@ log_in() {
 
 # raw SCRIPT runs shell whose standard input and output are a vsock connection to the guest's port 6000, and nothing else.
 raw() {
-  socat "UNIX-CONNECT:$host" "SYSTEM:echo CONNECT 6000; read -r answer; $1,nofork"
+  DO=$1 socat "UNIX-CONNECT:$host" EXEC:/run/raw,nofork
 }
 
 # listen has the guest send or take bytes there, straight from and to the socket.
@@ -67,7 +67,7 @@ ours() { vmsilo run bench true; }
 theirs() { over_ssh true; }
 send_ours() { head -c "$bytes" /dev/zero | vmsilo run bench sh -c 'cat >/dev/null'; }
 receive_ours() { vmsilo run bench head -c "$bytes" /dev/zero; }
-send_raw() { raw "head -c $bytes /dev/zero; exec 1>&-"; }
+send_raw() { raw "exec head -c $bytes /dev/zero"; }
 receive_raw() { raw "exec cat >&3" 3>/dev/null; }
 
 # sample FILE WHAT… runs them in turn, and adds a line with what each took.
@@ -85,6 +85,8 @@ median() {
 main() {
   local run
   install -d -m 700 /root/.ssh
+  printf '#!/bin/sh\necho CONNECT 6000\nread -r answer\neval "$DO"\n' >/run/raw
+  chmod +x /run/raw
   configure >/etc/vmsilo/bench.toml
   systemctl daemon-reload
   systemctl start vmsilo@bench vmsilo-run@bench.socket
