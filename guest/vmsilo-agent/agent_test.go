@@ -235,6 +235,15 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// A program may let go of its terminal, and write to it later.
+func TestTerminalLetGo(t *testing.T) {
+	p := shell("exec <&- >&- 2>&-; sleep 0.2; echo late >/dev/tty; exit 4")
+	p.Terminal = &protocol.Size{}
+	if stdout, _, ended := begin(t, serve(t)(), p).end(t); stdout != "late\r\n" || ended != "4" {
+		t.Errorf("%q, %s", stdout, ended)
+	}
+}
+
 func TestSignal(t *testing.T) {
 	dial := serve(t)
 	for _, size := range []*protocol.Size{nil, {}} {
