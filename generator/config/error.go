@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"vmsilo/internal/printable"
 )
 
 // File is one configuration file as it was read.
@@ -98,18 +99,8 @@ func (e Error) excerpt() (line, caret string) {
 	if room := excerptWidth - len(before); len(after) > room {
 		after, marked = append(after[:room:room], '…'), min(marked, room)
 	}
-	line = strings.Map(printable, strings.TrimRight(string(before)+string(after), " \t\r"))
+	line = strings.Map(printable.Rune, strings.TrimRight(string(before)+string(after), " \t\r"))
 	return line, strings.Repeat(" ", len(before)) + "^" + strings.Repeat("~", max(1, marked)-1)
-}
-
-func printable(r rune) rune {
-	switch {
-	case r == '\t':
-		return ' '
-	case !unicode.IsPrint(r):
-		return '?'
-	}
-	return r
 }
 
 // maxErrors is how many errors of one VM are kept: a file of 1 MiB can hold a hundred thousand, and the generator

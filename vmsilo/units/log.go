@@ -4,7 +4,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"vmsilo/internal/printable"
 )
 
 // maxColumns is how much of a line of the log is shown, in characters.
@@ -32,21 +33,13 @@ func journal(match string, lines int) []string {
 	all := strings.Split(text, "\n")
 	all = all[max(0, len(all)-lines):]
 	for i, line := range all {
-		all[i] = printable(line)
+		all[i] = shown(line)
 	}
 	return all
 }
 
-func printable(line string) string {
-	runes := []rune(strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, line))
+func shown(line string) string {
+	runes := []rune(strings.Map(printable.Rune, line))
 	if len(runes) > maxColumns {
 		runes = append(runes[:maxColumns], '…')
 	}

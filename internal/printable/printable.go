@@ -1,0 +1,16 @@
+// Package printable shows text of others on a terminal.
+package printable
+
+import "unicode"
+
+// Rune returns a blank for a tab, a question mark for what a terminal would act on or not show, and any other character
+// as it is. It is for strings.Map.
+func Rune(r rune) rune {
+	switch {
+	case r == '\t':
+		return ' '
+	case !unicode.IsPrint(r):
+		return '?'
+	}
+	return r
+}
