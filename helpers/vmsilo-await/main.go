@@ -64,7 +64,9 @@ func waitFor(pid int, file string) error {
 		return err
 	}
 	defer stopped.Close()
-	return await.File(file, await.Interrupt{FD: process, Err: errProcess}, await.Interrupt{FD: int(stopped.Fd()), Err: errStopped})
+	return await.File(file,
+		await.Interrupt{FD: process, Events: unix.POLLIN, Err: errProcess},
+		await.Interrupt{FD: int(stopped.Fd()), Events: unix.POLLIN, Err: errStopped})
 }
 
 // onTerminate returns a pipe that can be read from when the process is asked to end.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vmsilo/internal/await"
 )
 
@@ -58,8 +60,9 @@ func serve(listener *net.UnixListener, vm, console string, journal io.Writer, id
 // attach carries a client to the console, until either side ends.
 func attach(client *net.UnixConn, path string, journal io.Writer) {
 	defer client.Close()
-	console, err := open(path)
+	console, err := open(path, client)
 	if err != nil {
+		// One that has left hears nothing of it.
 		fmt.Fprintf(client, "there is no console: %v\n", err)
 		return
 	}
@@ -74,12 +77,28 @@ func attach(client *net.UnixConn, path string, journal io.Writer) {
 	_, _ = io.Copy(io.MultiWriter(lines, impatient{client}), readerOnly{console})
 }
 
-// open connects to the console, which it waits for while the VM's folder is there.
-func open(path string) (*net.UnixConn, error) {
-	for _, p := range []string{filepath.Dir(path), path} {
-		if err := await.File(p); err != nil {
-			return nil, err
+// errLeft is the end of a client before there was a console.
+var errLeft = errors.New("the client has left")
+
+// open connects to the console, which it waits for while the VM's folder is there, and the client.
+func open(path string, client *net.UnixConn) (*net.UnixConn, error) {
+	raw, err := client.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	// The descriptor stays open for as long as this waits.
+	if controlled := raw.Control(func(fd uintptr) {
+		left := await.Interrupt{FD: int(fd), Events: unix.POLLRDHUP, Err: errLeft}
+		for _, p := range []string{filepath.Dir(path), path} {
+			if err = await.File(p, left); err != nil {
+				return
+			}
 		}
+	}); controlled != nil {
+		return nil, controlled
+	}
+	if err != nil {
+		return nil, err
 	}
 	return net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 }

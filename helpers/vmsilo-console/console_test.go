@@ -145,6 +145,52 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+// Who leaves before the VMM is there keeps nobody else from attaching.
+func TestLeavesBefore(t *testing.T) {
+	for name, leave := range map[string]func(net.Conn) error{
+		"closed":      net.Conn.Close,
+		"half closed": func(c net.Conn) error { return c.(*net.UnixConn).CloseWrite() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			// The folder of the VMM is waited for first, and then its socket.
+			for range 2 {
+				first := h.connect(t)
+				fmt.Fprintln(first, "what nobody reads")
+				time.Sleep(50 * time.Millisecond)
+				if err := leave(first); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond)
+				_ = os.Mkdir(filepath.Dir(h.console), 0o755)
+			}
+			second := h.connect(t)
+			h.vmm(t, shell)
+			ask(t, second, "one")
+			second.Close()
+			h.wait(t)
+		})
+	}
+}
+
+// A VM that ends before its VMM listens leaves nobody waiting.
+func TestFolderIsGone(t *testing.T) {
+	h := newHost(t)
+	if err := os.Mkdir(filepath.Dir(h.console), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	client := h.connect(t)
+	time.Sleep(50 * time.Millisecond)
+	if err := os.Remove(filepath.Dir(h.console)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(client)
+	if err != nil || !strings.HasPrefix(string(text), "there is no console: ") || !strings.Contains(string(text), "the folder is gone") {
+		t.Errorf("%q, %v", text, err)
+	}
+	h.wait(t)
+}
+
 // When the VMM ends, so does the attachment.
 func TestVMMEnds(t *testing.T) {
 	h := newHost(t)

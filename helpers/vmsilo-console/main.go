@@ -7,8 +7,9 @@
 // Description:
 //
 // It takes the listening socket that systemd hands over. One client at a time is carried to CONSOLE, the VMM's socket,
-// which is waited for while the VMM starts. Another is told that somebody is attached, and let go. What the guest writes
-// to an attached console is written to standard output, too, line by line, as text.
+// which is waited for while the VMM starts, for as long as the client stays and the VM's folder is there. Another is told
+// that somebody is attached, and let go. What the guest writes to an attached console is written to standard output,
+// too, line by line, as text.
 //
 // A client or a guest that takes nothing for ten seconds of what the other has sent ends the attachment. It ends when
 // nobody is attached for a while.
