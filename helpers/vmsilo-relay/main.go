@@ -10,9 +10,8 @@
 // vsock in the guest, which is reached through DEVICE, the host's side of the VM's vsock device. As soon as either side
 // ends, the other is closed.
 //
-// The guest is reached first, and the connection taken then. If the first one finds no way, the VM has not started:
-// everybody who waits is told so, in the guest's place. If a later one does, the VM has ended meanwhile: those who wait
-// are left to the next relay, which has the VM started again.
+// Each connection reaches the guest by itself, so that one whose guest is slow to answer holds up no other. If there is no
+// way, or no room for another one, that is said in the guest's place.
 //
 // It ends when there is nothing to carry for a while, and when the device does.
 //

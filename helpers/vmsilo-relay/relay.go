@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -12,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vmsilo/internal/protocol"
+	"vmsilo/internal/dial"
 )
 
 const (
@@ -20,8 +19,6 @@ const (
 	maxOpen = 512
 	// farewell is how long the last bytes of a device that has ended may take to their readers.
 	farewell = 500 * time.Millisecond
-	// parting is how long a guest may take to close a connection that the client has closed.
-	parting = 3 * time.Second
 )
 
 type relay struct {
@@ -29,36 +26,13 @@ type relay struct {
 	// listener is the socket's file descriptor.
 	listener int
 	events   *events
+	// door is held by who connects to the device: one thread waits there, should its queue be full.
+	door sync.Mutex
 
 	mu   sync.Mutex
-	open map[int32]connection
+	open map[int32]*connection
 	next int32
 	all  sync.WaitGroup
-}
-
-// connection is one that is carried.
-type connection struct {
-	client, guest *net.UnixConn
-	left          *sync.Once
-}
-
-// leave ends it towards both sides; what is on its way to the client stays to be read. The guest's side stays open to be
-// read from, for some time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing,
-// and the program would run on.
-func (c connection) leave() {
-	c.left.Do(func() {
-		c.client.Close()
-		_ = c.guest.CloseWrite()
-		// Who waits to write there waits no more.
-		_ = c.guest.SetWriteDeadline(time.Now())
-		_ = c.guest.SetReadDeadline(time.Now().Add(parting))
-	})
-}
-
-// finish reads what the guest still says, until it has closed, too.
-func (c connection) finish() {
-	_, _ = io.Copy(io.Discard, c.guest)
-	c.guest.Close()
 }
 
 // serve carries what comes to a listener, until nothing does for a while.
@@ -67,14 +41,14 @@ func serve(listener *net.UnixListener, vm, device string, idle time.Duration) er
 	if err != nil {
 		return err
 	}
-	r := &relay{vm: vm, device: device, events: events, open: map[int32]connection{}}
+	r := &relay{vm: vm, device: device, events: events, open: map[int32]*connection{}}
 	if r.listener, err = descriptor(listener); err != nil {
 		return err
 	}
 	// This one asks for nothing, and ends when the device does.
-	line, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: device, Net: "unix"})
+	line, err := dial.Unix(device, patience)
 	if err != nil {
-		return r.refuseAll(fmt.Sprintf("VM %s could not be started", vm))
+		return r.refuseAll()
 	}
 	defer line.Close()
 	fd, err := descriptor(line)
@@ -87,6 +61,17 @@ func serve(listener *net.UnixListener, vm, device string, idle time.Duration) er
 	return r.loop(idle)
 }
 
+// refuseAll tells everybody who waits that the VM is gone: systemd would start the next relay for them.
+func (r *relay) refuseAll() error {
+	for {
+		client, err := r.accept()
+		if err != nil || client == nil {
+			return err
+		}
+		refuse(client, fmt.Sprintf("VM %s does not run", r.vm))
+	}
+}
+
 // descriptor returns the file descriptor of a socket, which stays the socket's.
 func descriptor(socket syscall.Conn) (fd int, err error) {
 	raw, err := socket.SyscallConn()
@@ -97,7 +82,7 @@ func descriptor(socket syscall.Conn) (fd int, err error) {
 }
 
 func (r *relay) loop(idle time.Duration) error {
-	for worked := false; ; {
+	for {
 		timeout := idle
 		if r.count() > 0 {
 			timeout = -1
@@ -114,7 +99,7 @@ func (r *relay) loop(idle time.Duration) error {
 				r.drain()
 				return nil
 			case pending:
-				if more, err := r.take(&worked); err != nil || !more {
+				if err := r.take(); err != nil {
 					return err
 				}
 			default:
@@ -124,35 +109,17 @@ func (r *relay) loop(idle time.Duration) error {
 	}
 }
 
-// take takes the next one who waits, and reports whether there is any sense in taking more. worked tells whether the
-// guest has been reached before.
-func (r *relay) take(worked *bool) (bool, error) {
-	open := r.count()
-	if open == maxOpen {
-		_, err := r.refuse(fmt.Sprintf("%d programs are running in VM %s already", maxOpen, r.vm))
-		return true, err
-	}
-	guest, err := reach(r.device)
-	switch {
-	case err == nil:
-	case !*worked:
-		return false, r.refuseAll(fmt.Sprintf("VM %s cannot run it: %v", r.vm, err))
-	case open > 0:
-		// It is about to end, or does not listen any more; what runs is not to end because of that.
-		_, err := r.refuse(fmt.Sprintf("VM %s cannot run it: %v", r.vm, err))
-		return true, err
-	default:
-		return false, nil
-	}
-	*worked = true
+// take takes the next one who waits.
+func (r *relay) take() error {
 	client, err := r.accept()
 	if err != nil || client == nil {
-		_ = guest.CloseWrite()
-		_ = guest.SetReadDeadline(time.Now().Add(parting))
-		go connection{guest: guest}.finish()
-		return true, err
+		return err
 	}
-	return true, r.carry(connection{client, guest, new(sync.Once)})
+	if r.count() == maxOpen {
+		refuse(client, fmt.Sprintf("%d programs are running in VM %s already", maxOpen, r.vm))
+		return nil
+	}
+	return r.begin(client)
 }
 
 // accept returns the next connection, or nil where there is none by now.
@@ -172,39 +139,16 @@ func (r *relay) accept() (*net.UnixConn, error) {
 	return conn.(*net.UnixConn), nil
 }
 
-// refuse tells the next one who waits, in the guest's place, why there is no program, and reports whether there was one.
-func (r *relay) refuse(text string) (bool, error) {
-	client, err := r.accept()
-	if err != nil || client == nil {
-		return false, err
-	}
-	defer client.Close()
-	// A client that is gone by now needs no answer, and the buffer of one that is there is empty: this does not wait.
-	if w, err := protocol.NewWriter(client); err == nil {
-		_ = w.Write(protocol.Failed, (&protocol.Failure{Code: protocol.NotRun, Text: text}).Marshal())
-	}
-	return true, nil
-}
-
-// refuseAll tells everybody who waits.
-func (r *relay) refuseAll(text string) error {
-	for {
-		if more, err := r.refuse(text); err != nil || !more {
-			return err
-		}
-	}
-}
-
-// carry begins to carry a connection.
-func (r *relay) carry(c connection) error {
-	fd, err := descriptor(c.client)
+// begin begins to carry a connection.
+func (r *relay) begin(client *net.UnixConn) error {
+	fd, err := descriptor(client)
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.next++
-	id := r.next
+	id, c := r.next, &connection{client: client}
 	// A client that hangs up is seen while the guest takes nothing of what it has sent, too.
 	if err := r.events.watch(fd, id, unix.EPOLLRDHUP|unix.EPOLLONESHOT); err != nil {
 		return err
@@ -213,20 +157,34 @@ func (r *relay) carry(c connection) error {
 	r.all.Add(1)
 	go func() {
 		defer r.end(id)
-		var back sync.WaitGroup
-		back.Add(1)
-		go func() {
-			defer back.Done()
-			_ = splice(c.guest, c.client)
-			c.leave()
-		}()
-		// How a connection ends is for its two ends to say.
-		_ = splice(c.client, c.guest)
-		c.leave()
-		back.Wait()
-		c.finish()
+		guest, err := r.reach(c)
+		if guest != nil {
+			defer guest.Close()
+		}
+		if err != nil {
+			refuse(client, fmt.Sprintf("VM %s cannot run it: %v", r.vm, err))
+			return
+		}
+		c.carry()
 	}()
 	return nil
+}
+
+// reach connects a connection to the guest. The guest's side is the caller's to close, also after an error.
+func (r *relay) reach(c *connection) (*net.UnixConn, error) {
+	r.door.Lock()
+	guest, err := dial.Unix(r.device, patience)
+	r.door.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.attach(guest); err != nil {
+		return guest, err
+	}
+	if err := ask(guest); err != nil {
+		return guest, err
+	}
+	return guest, c.answered()
 }
 
 // end forgets a connection.

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,8 +248,9 @@ func TestEitherEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			ended := make(chan error, 1)
+			reached, ended := make(chan bool), make(chan error, 1)
 			newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
+				close(reached)
 				if name == "while the guest does not read" {
 					// What cannot be written tells of the other end's.
 					for {
@@ -266,7 +268,9 @@ func TestEitherEnd(t *testing.T) {
 				ended <- err
 			})
 			h.relay(200 * time.Millisecond)
-			end(h.connect())
+			client := h.connect()
+			<-reached
+			end(client)
 			select {
 			case err := <-ended:
 				if err != nil {
@@ -355,8 +359,8 @@ func TestManyConnections(t *testing.T) {
 	h.wait()
 }
 
-// A VM that did not start: everybody hears it, and the relay is gone.
-func TestNotStarted(t *testing.T) {
+// A VM that has gone: everybody hears it, and the relay is gone, too.
+func TestNoDevice(t *testing.T) {
 	h := newHost(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
 	if err != nil {
@@ -369,7 +373,7 @@ func TestNotStarted(t *testing.T) {
 	}
 	h.serve(l, time.Hour)
 	for _, conn := range []net.Conn{a, b} {
-		if text := h.refused(conn); text != "VM bank could not be started" {
+		if text := h.refused(conn); text != "VM bank does not run" {
 			t.Errorf("%q", text)
 		}
 	}
@@ -381,7 +385,7 @@ func TestNothingListens(t *testing.T) {
 	for _, answer := range []string{"", "NO\n", strings.Repeat("x", 1000), "OK"} {
 		h := newHost(t)
 		newDevice(t, h.path, answer, nil)
-		h.relay(time.Hour)
+		h.relay(200 * time.Millisecond)
 		if text := h.refused(h.connect()); !strings.HasPrefix(text, "VM bank cannot run it: nothing in the guest listens for programs") {
 			t.Errorf("%q: %q", answer, text)
 		}
@@ -389,34 +393,128 @@ func TestNothingListens(t *testing.T) {
 	}
 }
 
-// Who comes when the VM has gone is left to the next relay.
+// A guest that is slow to answer some holds up no other, and each of these has a place: the 513th is told.
+func TestSlowGuest(t *testing.T) {
+	h := newHost(t)
+	var asked atomic.Int64
+	slow := make(chan bool)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				line := make([]byte, len("CONNECT 5000\n"))
+				if _, err := io.ReadFull(conn, line); err != nil {
+					return
+				}
+				if asked.Add(1) > 1 {
+					<-slow
+				}
+				if _, err := io.WriteString(conn, "OK 1\n"); err == nil {
+					echo(conn)
+				}
+			}()
+		}
+	}()
+	h.relay(200 * time.Millisecond)
+	first := h.connect()
+	says := func(conn net.Conn) {
+		t.Helper()
+		if _, err := fmt.Fprint(conn, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says(first)
+	waiting := make([]*net.UnixConn, 511)
+	for n := range waiting {
+		waiting[n] = h.connect()
+	}
+	for asked.Load() < 512 {
+		time.Sleep(time.Millisecond)
+	}
+	says(first)
+	if text := h.refused(h.connect()); text != "512 programs are running in VM bank already" {
+		t.Errorf("%q", text)
+	}
+	close(slow)
+	for _, conn := range waiting {
+		says(conn)
+		conn.Close()
+	}
+	first.Close()
+	h.wait()
+}
+
+// Who hangs up before the guest has answered keeps no place, and what the guest says then is taken.
+func TestHangsUpBeforeTheAnswer(t *testing.T) {
+	h := newHost(t)
+	ended := make(chan error, 1)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := make(chan *net.UnixConn, 10)
+	go func() {
+		for {
+			conn, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			taken <- conn
+		}
+	}()
+	h.relay(200 * time.Millisecond)
+	client := h.connect()
+	<-taken // the relay's own
+	guest := <-taken
+	if _, err := io.ReadFull(guest, make([]byte, len("CONNECT 5000\n"))); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	time.Sleep(100 * time.Millisecond)
+	go func() {
+		if _, err := guest.Write(append([]byte("OK 1\n"), bytes.Repeat([]byte("flood"), 1<<20)...)); err != nil {
+			ended <- err
+			return
+		}
+		_, err := io.Copy(io.Discard, guest)
+		guest.Close()
+		ended <- err
+	}()
+	if err := <-ended; err != nil {
+		t.Errorf("the guest's side ends with an error: %v", err)
+	}
+	// Well before a guest's time to answer is over.
+	h.wait()
+}
+
+// The relay ends with the VM, and what is carried with it.
 func TestVMEnds(t *testing.T) {
 	h := newHost(t)
 	d := newDevice(t, h.path, "OK 1\n", echo)
-	l := h.relay(time.Hour)
-	conn := h.connect()
+	h.relay(time.Hour)
+	conn, mute := h.connect(), h.connect()
 	if _, err := fmt.Fprint(conn, "x"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	mute := h.connect()
 	d.end()
 	closed(t, conn)
-	h.wait()
-	mute.Close()
-	os.Remove(h.path)
-	waiting := h.connect()
-	newDevice(t, h.path, "OK 1\n", echo)
-	h.serve(l, 200*time.Millisecond)
-	if _, err := fmt.Fprint(waiting, "x"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := waiting.Read(make([]byte, 1)); err != nil {
-		t.Errorf("lost: %v", err)
-	}
-	waiting.Close()
+	closed(t, mute)
 	h.wait()
 }
 

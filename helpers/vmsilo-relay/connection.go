@@ -1,0 +1,93 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"vmsilo/internal/protocol"
+)
+
+// parting is how long a guest may take to close a connection that the client has closed.
+const parting = 3 * time.Second
+
+// connection is one that is carried, or will be as soon as the guest is reached.
+type connection struct {
+	client *net.UnixConn
+
+	mu sync.Mutex
+	// guest is nil until the device takes the connection.
+	guest *net.UnixConn
+	left  bool
+}
+
+// attach makes conn the guest's side, which has patience to answer.
+func (c *connection) attach(conn *net.UnixConn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guest = conn
+	if c.left {
+		c.part()
+		return nil
+	}
+	return conn.SetDeadline(time.Now().Add(patience))
+}
+
+// answered is for a guest that has answered, and may take any time from then on.
+func (c *connection) answered() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left {
+		return nil
+	}
+	return c.guest.SetDeadline(time.Time{})
+}
+
+// leave ends it towards both sides; what is on its way to the client stays to be read.
+func (c *connection) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left {
+		return
+	}
+	c.left = true
+	c.client.Close()
+	if c.guest != nil {
+		c.part()
+	}
+}
+
+// part ends the guest's side, which stays open to be read from, for some time: of a socket that is closed with bytes in
+// it, vhost-device-vsock 0.3 tells the guest nothing, and the program would run on.
+func (c *connection) part() {
+	_ = c.guest.CloseWrite()
+	// Who waits to write there waits no more.
+	_ = c.guest.SetWriteDeadline(time.Now())
+	_ = c.guest.SetReadDeadline(time.Now().Add(parting))
+}
+
+// carry carries bytes both ways until both sides have ended. How they end is for themselves to say.
+func (c *connection) carry() {
+	var back sync.WaitGroup
+	back.Add(1)
+	go func() {
+		defer back.Done()
+		_ = splice(c.guest, c.client)
+		c.leave()
+	}()
+	_ = splice(c.client, c.guest)
+	c.leave()
+	back.Wait()
+	// What the guest still says, until it has closed, too.
+	_, _ = io.Copy(io.Discard, c.guest)
+}
+
+// refuse tells a client, in the guest's place, why there is no program, and closes.
+func refuse(client *net.UnixConn, text string) {
+	defer client.Close()
+	// A client that is gone by now needs no answer, and the buffer of one that is there is empty: this does not wait.
+	if w, err := protocol.NewWriter(client); err == nil {
+		_ = w.Write(protocol.Failed, (&protocol.Failure{Code: protocol.NotRun, Text: text}).Marshal())
+	}
+}
