@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/paths"
+)
+
+// demand is what is wanted of one VM.
+type demand struct {
+	conn *dbus.Conn
+	vm   string
+}
+
+// unit is the VM's own.
+func (d demand) unit() string { return "vmsilo@" + d.vm + ".service" }
+
+// relay is the unit that carries connections.
+func (d demand) relay() string { return "vmsilo-run@" + d.vm + ".service" }
+
+// mark is the path of the mark.
+func (d demand) mark() string { return filepath.Join(paths.Runtime, d.vm, "on-demand") }
+
+// user returns whose the VM is, by name or uid. The template has root, and only the generator's drop-in for a VM that can
+// be built somebody else.
+func (d demand) user(ctx context.Context) (string, error) {
+	property, err := d.conn.GetUnitTypePropertyContext(ctx, "vmsilo-run@"+d.vm+".socket", "Socket", "Environment")
+	if err != nil {
+		return "", fmt.Errorf("asking systemd whose VM %q is: %w", d.vm, err)
+	}
+	variables, _ := property.Value.Value().([]string)
+	for _, variable := range variables {
+		if user, ok := strings.CutPrefix(variable, "VM_USER="); ok && user != "0" {
+			return user, nil
+		}
+	}
+	return "", fmt.Errorf("systemd knows no VM %q, or its file is wrong; to see why: vmsilo why %s", d.vm, d.vm)
+}
+
+// lock takes the mark for this process alone, until release is called, so that a start is asked for before a stop has
+// looked whether there is one, or after it has been asked for. Without a mark there is nothing to take.
+func (d demand) lock() (marked bool, release func(), err error) {
+	f, err := os.Open(d.mark())
+	if errors.Is(err, os.ErrNotExist) {
+		return false, func() {}, nil
+	} else if err != nil {
+		return false, nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return false, nil, fmt.Errorf("locking %q: %w", f.Name(), err)
+	}
+	return true, func() { f.Close() }, nil
+}
+
+// atRest are the states of a unit that runs nothing and is not about to.
+func atRest(state string) bool { return state == "inactive" || state == "failed" }
+
+// start starts the VM, and then the relay: who asks will be connected to at once, and the end of the relay is the
+// beginning of the VM's idleness, also when nobody connects.
+func (d demand) start(ctx context.Context) error {
+	before, err := d.startVM(ctx)
+	if err != nil {
+		return fmt.Errorf("VM %q could not be started: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
+	}
+	// A VM that is stopping is started anew.
+	if atRest(before) || before == "deactivating" {
+		if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
+			return fmt.Errorf("VM %q has ended at once: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
+		}
+	}
+	ended := make(chan string, 1)
+	if _, err := d.conn.StartUnitContext(ctx, d.relay(), "replace", ended); err != nil {
+		return fmt.Errorf("VM %q cannot be connected to: %w", d.vm, err)
+	}
+	if err := d.await(d.relay(), ended); err != nil {
+		return fmt.Errorf("VM %q cannot be connected to: %w", d.vm, err)
+	}
+	return nil
+}
+
+// startVM starts the VM, waits for it, and returns the state that it had before.
+func (d demand) startVM(ctx context.Context) (before string, err error) {
+	ended := make(chan string, 1)
+	if before, err = d.ask(ctx, ended); err != nil {
+		return "", err
+	}
+	return before, d.await(d.unit(), ended)
+}
+
+// ask asks systemd for the VM, of whose start the end is told on ended, and returns the state that it had before.
+func (d demand) ask(ctx context.Context, ended chan<- string) (before string, err error) {
+	_, release, err := d.lock()
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
+	if err != nil {
+		return "", err
+	}
+	if _, err := d.conn.StartUnitContext(ctx, d.unit(), "replace", ended); err != nil {
+		return "", err
+	}
+	if before = states[0].ActiveState; before == "active" {
+		// What would stop the VM must see that it is wanted.
+		_, err = d.conn.StartUnitContext(ctx, d.relay(), "replace", nil)
+	}
+	return before, err
+}
+
+// await waits for the end of the start of a unit. A connection that is gone, as after systemctl daemon-reexec, tells of
+// none.
+func (d demand) await(unit string, ended <-chan string) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case result := <-ended:
+			if result != "done" {
+				return fmt.Errorf("the start of %s has ended as %q", unit, result)
+			}
+			return nil
+		case <-second.C:
+			if !d.conn.Connected() {
+				return errors.New("the connection to systemd is gone")
+			}
+		}
+	}
+}
+
+// stop stops the VM if nobody uses it. It does not wait for the end.
+func (d demand) stop(ctx context.Context) error {
+	marked, release, err := d.lock()
+	if err != nil || !marked {
+		return err
+	}
+	defer release()
+	users, err := d.users(ctx)
+	if err != nil {
+		return err
+	}
+	states, err := d.conn.ListUnitsByNamesContext(ctx, users)
+	if err != nil {
+		return err
+	}
+	for _, u := range states {
+		if !atRest(u.ActiveState) || u.JobId != 0 {
+			return nil
+		}
+	}
+	fmt.Printf("stopping VM %s, which nobody has used for its idle_stop\n", d.vm)
+	// In mode fail, systemd refuses what would undo a start that is queued.
+	_, err = d.conn.StopUnitContext(ctx, d.unit(), "fail", nil)
+	return err
+}
+
+// users returns the units that use the VM while they are not at rest: what carries connections, and the VMs that need it.
+func (d demand) users(ctx context.Context) ([]string, error) {
+	users := []string{d.relay()}
+	property, err := d.conn.GetUnitPropertyContext(ctx, d.unit(), "RequiredBy")
+	if err != nil {
+		return nil, err
+	}
+	units, _ := property.Value.Value().([]string)
+	for _, unit := range units {
+		if strings.HasPrefix(unit, "vmsilo@") {
+			users = append(users, unit)
+		}
+	}
+	return users, nil
+}
