@@ -18,7 +18,7 @@ func broken(n int, errs ...config.Error) *Graph {
 		name := fmt.Sprintf("vm%03d", i)
 		all[name] = config.Broken{VM: &config.VM{Name: name, Autostart: true}, Errors: errs}
 	}
-	return New(nil, all, "1000")
+	return New(nil, all)
 }
 
 func file(t *testing.T, g *Graph, path string) string {

@@ -9,8 +9,8 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// sound returns the files of a VM that can be built; user is the one that most VMs have.
-func sound(m *machine.Machine, user string) []File {
+// sound returns the files of a VM that can be built.
+func sound(m *machine.Machine) []File {
 	name := m.Name
 	needs := []string{"vmsilo-user@" + name + ".service"}
 	files := []File{services(m), sockets(m)}
@@ -31,10 +31,9 @@ func sound(m *machine.Machine, user string) []File {
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
 	}
-	if m.VM.User != user {
-		files = append(files, runSocket(name, m.VM.User))
+	if !m.IdleStop.Infinite {
+		files = append(files, idle(m))
 	}
-	files = append(files, idle(m)...)
 	return append(files, vmService(m, strings.Join(needs, " ")))
 }
 

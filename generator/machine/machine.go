@@ -127,7 +127,7 @@ func (m *Machine) Runtime(elem ...string) string {
 }
 
 // VsockDevice returns the path of the socket that the vsock device offers to the VMM.
-func (m *Machine) VsockDevice() string { return m.Runtime("vhost", "vhost.sock") }
+func (m *Machine) VsockDevice() string { return m.Runtime("vsock", "vhost.sock") }
 
 // ShareSocket returns the path of the socket of the share with the given tag, as units/vmsilo-share@.socket has it.
 func (m *Machine) ShareSocket(tag string) string {

@@ -45,7 +45,7 @@ func run(stdout, stderr io.Writer, args []string) error {
 func generate(path []string) (*graph.Graph, []config.Error) {
 	c := config.Load(path)
 	sound := machine.All(c)
-	return graph.New(sound, c.Broken, c.Host.User), c.Errors()
+	return graph.New(sound, c.Broken), c.Errors()
 }
 
 func printErrors(w io.Writer, errs []config.Error) {

@@ -20,13 +20,10 @@ func TestVerify(t *testing.T) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			tree := readTree(t, folder+"/want")
 			// The boot is verified whole, since what it wants may close a circle.
-			units := []string{"vmsilo@unknown.service", "multi-user.target"}
+			units := []string{"vmsilo@unknown.service", "vmsilo-run@unknown.service", "vmsilo-demand.socket", "multi-user.target"}
 			for path := range tree {
 				if matched, _ := filepath.Match("vmsilo*@?*.service", path); matched {
 					units = append(units, path)
-				}
-				if vm, ok := strings.CutPrefix(path, "vmsilo@"); ok && strings.HasSuffix(vm, ".service") {
-					units = append(units, "vmsilo-run@"+strings.TrimSuffix(vm, ".service")+".socket")
 				}
 			}
 			if out, err := verify(t, tree, readTree(t, "../../units"), units...); err != nil || len(out) > 0 {
@@ -53,7 +50,7 @@ func TestMasks(t *testing.T) {
 		}
 		tree[shared] += "NoSuchSetting=yes\n"
 		out, err := verify(t, tree, templates, strings.Replace(template, "@", "@banking", 1))
-		masked := slices.Contains([]string{"vmsilo-down@.service", "vmsilo-idle@.service", "vmsilo-lost@.service", "vmsilo-run@.service"}, template)
+		masked := slices.Contains([]string{"vmsilo-down@.service", "vmsilo-idle@.service", "vmsilo-lost@.service"}, template)
 		if masked != (err == nil) {
 			t.Errorf("%s: %v: %s", template, err, out)
 		}
@@ -102,7 +99,8 @@ var exposure = map[string]string{
 	"vmsilo-netdev@.service":  "50",
 	"vmsilo-down@.service":    "47",
 	"vmsilo-lost@.service":    "47",
-	"vmsilo-idle@.service":    "47",
+	"vmsilo-idle@.service":    "10",
+	"vmsilo-demand@.service":  "10",
 	"vmsilo-run@.service":     "10",
 	"vmsilo-console@.service": "10",
 }

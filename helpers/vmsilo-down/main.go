@@ -46,6 +46,7 @@ func run(args []string) error {
 // parts are the names of the units of a VM's parts, which %s stands for.
 var parts = []string{
 	"vmsilo-idle@%s.timer",
+	"vmsilo-run@%s.socket", "vmsilo-run@%s.service",
 	"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
 	"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
 	"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",

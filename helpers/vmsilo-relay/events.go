@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +13,7 @@ import (
 // What an event is about, where it is about no connection: these have the numbers from 0 on.
 const (
 	pending int32 = -1 - iota // somebody waits to be taken
-	gone                      // the device has ended
+	gone                      // the device has ended, or this process is to
 	ended                     // the last connection has
 )
 
@@ -23,17 +25,42 @@ type events struct {
 	ended int
 }
 
-// newEvents returns an instance that lasts as long as the process.
+// newEvents returns an instance that lasts as long as the process, whose end by SIGTERM it tells of.
 func newEvents() (*events, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("making an epoll instance: %w", err)
 	}
 	e := &events{fd: fd}
-	if e.ended, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("making an eventfd: %w", err)
+	if e.ended, err = e.eventfd(ended); err != nil {
+		return nil, err
 	}
-	return e, e.watch(e.ended, ended, unix.EPOLLIN)
+	stopped, err := e.eventfd(gone)
+	if err != nil {
+		return nil, err
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM)
+	go func() {
+		<-signals
+		tell(stopped)
+	}()
+	return e, nil
+}
+
+// eventfd returns an eventfd(2) whose events are those of id.
+func (e *events) eventfd(id int32) (int, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return 0, fmt.Errorf("making an eventfd: %w", err)
+	}
+	return fd, e.watch(fd, id, unix.EPOLLIN)
+}
+
+// tell has wait return an event of an eventfd.
+func tell(fd int) {
+	// It fails when nobody has taken 2^64 of them.
+	_, _ = unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
 // watch has events of a file told as those of id, until the file is closed.
@@ -62,10 +89,6 @@ func (e *events) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	}
 }
 
-// tellEnded has wait return an event of ended.
-func (e *events) tellEnded() {
-	// It fails when nobody has taken 2^64 of them.
-	_, _ = unix.Write(e.ended, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-}
+func (e *events) tellEnded() { tell(e.ended) }
 
 func (e *events) takeEnded() { _, _ = unix.Read(e.ended, make([]byte, 8)) }

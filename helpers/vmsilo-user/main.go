@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--relay-folder=PATH] [--file=WHAT=PATH]… [--programs=PACKAGE=PROGRAM…]
+//	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--programs=PACKAGE=PROGRAM…]
 //	vmsilo-user add --vm=NAME --refusal=TEXT
 //	vmsilo-user add --vm=NAME --vms=NAMES
 //	vmsilo-user remove --vm=NAME
@@ -24,8 +24,6 @@
 //	--vm        the VM
 //	--uid       the user's uid and gid
 //	--folder    a folder to make, which only the user can enter; its parent must be root's alone
-//	--relay-folder
-//	            a folder to make for the user, in which the relay's group reaches what has a name that it knows
 //	--file      a file, and what it is to the VM
 //	--programs  programs, each by its path or to be found in PATH, after the package that brings it; between blanks
 //	--refusal   why the VM cannot start, in one or more lines
@@ -38,7 +36,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 
@@ -72,7 +69,6 @@ func run(folder string, args []string) error {
 	vm := flags.String("vm", "", "the VM")
 	uidText := flags.String("uid", "", "the user's uid and gid")
 	folderPath := flags.String("folder", "", "a folder to make for the user")
-	relayFolder := flags.String("relay-folder", "", "a folder to make for the user and the relay")
 	refusal := flags.String("refusal", "", "why the VM cannot start")
 	vms := flags.String("vms", "", "the VMs that are configured")
 	var needed needs
@@ -101,12 +97,7 @@ func run(folder string, args []string) error {
 		return fmt.Errorf("adding user %q: %w", name, err)
 	}
 	if *folderPath != "" {
-		if err := makeFolder(*folderPath, 0o700, uid, uid); err != nil {
-			return err
-		}
-	}
-	if *relayFolder != "" {
-		return makeRelayFolder(*relayFolder, uid)
+		return makeFolder(*folderPath, uid)
 	}
 	return nil
 }
@@ -119,34 +110,18 @@ func unknown(vm, others string) error {
 	return fmt.Errorf("no VM is named %s; there are: %s", vm, others)
 }
 
-// makeFolder makes a folder for uid and gid, or takes what an earlier run left. Nobody but root writes to the folder
-// around it, so that it is this one that is given away.
-func makeFolder(path string, mode os.FileMode, uid, gid int) error {
+// makeFolder makes a folder for uid and its group alone, or takes what an earlier run left. Nobody but root writes to the
+// folder around it, so that it is this one that is given away.
+func makeFolder(path string, uid int) error {
 	err := os.Mkdir(path, 0o700)
 	if errors.Is(err, os.ErrExist) {
 		err = nil
 	}
 	// Root's while the mode changes: who may change that of others' files is the owner, or has one capability more.
-	if err := errors.Join(err, os.Lchown(path, 0, 0), os.Chmod(path, mode), os.Lchown(path, uid, gid)); err != nil {
+	if err := errors.Join(err, os.Lchown(path, 0, 0), os.Chmod(path, 0o700), os.Lchown(path, uid, uid)); err != nil {
 		return fmt.Errorf("making a folder for uid %d: %w", uid, err)
 	}
 	return nil
-}
-
-// relayGroup is the group of every VM's relay.
-const relayGroup = "vmsilo-relay"
-
-// makeRelayFolder makes a folder whose files belong to the relay's group, which can neither list nor change it.
-func makeRelayFolder(path string, uid int) error {
-	group, err := user.LookupGroup(relayGroup)
-	if err != nil {
-		return command.Errorf("run systemd-sysusers, which makes it", "making a folder for the relay: %w", err)
-	}
-	gid, err := strconv.Atoi(group.Gid)
-	if err != nil {
-		return fmt.Errorf("making a folder for the relay: %w", err)
-	}
-	return makeFolder(path, 0o710|os.ModeSetgid, uid, gid)
 }
 
 func add(folder, name string, uid int) error {

@@ -78,17 +78,6 @@ func TestFolder(t *testing.T) {
 			t.Errorf("%v, %v", info, err)
 		}
 	}
-	// The relay's folder, whose group need not be there for that.
-	path = filepath.Join(dir, "relay")
-	for range 2 {
-		if err := makeFolder(path, 0o710|os.ModeSetgid, 70003, 70999); err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Lstat(path)
-		if err != nil || info.Mode() != os.ModeDir|os.ModeSetgid|0o710 || info.Sys().(*syscall.Stat_t).Gid != 70999 {
-			t.Errorf("%v, %v", info, err)
-		}
-	}
 }
 
 func TestArguments(t *testing.T) {
