@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"vmsilo/internal/command"
-	"vmsilo/vmsilo/session"
 	"vmsilo/vmsilo/terminal"
 	"vmsilo/vmsilo/units"
 )
@@ -18,10 +17,10 @@ import (
 // patience is how long a guest may take to answer before a person is told what is waited for.
 const patience = 500 * time.Millisecond
 
-// await waits until the guest answers, and tells a person what for.
-func await(s *session.Session, name string) error {
+// await waits until a guest is reached, and tells a person what for.
+func await(t *task) error {
 	answered := make(chan error, 1)
-	go func() { answered <- s.Await() }()
+	go func() { answered <- t.reach() }()
 	select {
 	case err := <-answered:
 		return err
@@ -30,7 +29,7 @@ func await(s *session.Session, name string) error {
 	if !terminal.Is(os.Stderr) {
 		return <-answered
 	}
-	return awaitShown(answered, name)
+	return awaitShown(answered, t.name)
 }
 
 // awaitShown waits for the answer with a line of progress. A signal ends the wait, and vmsilo: there is no program yet.

@@ -38,7 +38,9 @@ func console(_, stderr io.Writer, args []string) error {
 		return err
 	}
 	conn, err := connect(name, "console")
-	if err != nil {
+	if errors.Is(err, errDown) {
+		return command.Errorf("systemctl status vmsilo-console@"+name+".socket", "the console of VM %q is not there: %w", name, err)
+	} else if err != nil {
 		return err
 	}
 	defer conn.Close()

@@ -28,11 +28,18 @@ func newHost(t *testing.T, kind string) *host {
 	h := &host{t, t.TempDir(), make(chan net.Conn, 10)}
 	h.write("work", "id = 3\n")
 	h.write("broken", "id = 4\nmemroy = 1\n")
-	listener, err := net.Listen("unix", filepath.Join(h.folder, "work."+kind))
+	h.listen("work." + kind)
+	return h
+}
+
+// listen begins to listen as a VM does that has come up.
+func (h *host) listen(socket string) net.Listener {
+	h.t.Helper()
+	listener, err := net.Listen("unix", filepath.Join(h.folder, socket))
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	h.t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -42,7 +49,7 @@ func newHost(t *testing.T, kind string) *host {
 			h.accepts <- conn
 		}
 	}()
-	return h
+	return listener
 }
 
 func (h *host) write(vm, text string) {
@@ -56,7 +63,7 @@ func (h *host) write(vm, text string) {
 func (h *host) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Args[0] = "vmsilo"
-	cmd.Env = append(os.Environ(), "BE_VMSILO=1", "TEST_SOCKETS="+h.folder, "VMSILO_CONFIG_PATH="+h.folder,
+	cmd.Env = append(os.Environ(), "BE_VMSILO=1", "TEST_SOCKETS="+h.folder, "TEST_DEMAND="+h.folder+"/demand", "VMSILO_CONFIG_PATH="+h.folder,
 		"DBUS_SYSTEM_BUS_ADDRESS=unix:path="+h.folder+"/bus", "TERM=xterm")
 	return cmd
 }

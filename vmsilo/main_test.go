@@ -15,6 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_VMSILO") != "" {
 		sockets = cmp.Or(os.Getenv("TEST_SOCKETS"), sockets)
+		demandSocket = cmp.Or(os.Getenv("TEST_DEMAND"), demandSocket)
 		main()
 		return
 	}

@@ -83,19 +83,12 @@ func inGuest(name string, program protocol.Program, withTerminal bool) error {
 			program.Env = append(program.Env, "TERM="+term)
 		}
 	}
-	conn, err := connect(name, "run")
-	if err != nil {
-		return notRun(err)
-	}
-	defer conn.Close()
-	s, err := session.Begin(conn, program)
-	if err != nil {
-		return notRun(err)
-	}
-	if err := await(s, name); err != nil {
+	t := &task{name: name, program: program}
+	if err := await(t); err != nil {
 		return ended(name, protocol.Status{}, err)
 	}
-	status, err := converse(conn, s, program.Terminal)
+	defer t.conn.Close()
+	status, err := converse(t.conn, t.session, program.Terminal)
 	return ended(name, status, err)
 }
 

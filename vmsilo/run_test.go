@@ -280,7 +280,7 @@ func TestNoVM(t *testing.T) {
 		"zebra":                  "vmsilo: error: no VM is named \"zebra\"\nhint: there are: broken, new, work\n",
 		"../x":                   `no VM is named "../x"`,
 		"broken":                 "the configuration of VM \"broken\" has errors:\n" + h.folder + "/broken.toml:2:1: unknown key \"memroy\"\n    memroy = 1\n    ^~~~~~\n",
-		"new":                    "hint: as root: systemctl start vmsilo-run@new.socket\n",
+		"new":                    "vmsilo: error: asking the host for VM \"new\": connect: no such file or directory\nhint: as root: systemctl start vmsilo-demand.socket\n",
 		strings.Repeat("x", 200): "no VM is named",
 	} {
 		r := h.start(h.command("run", name, "true"))

@@ -2,12 +2,15 @@ package main
 
 import (
 	"maps"
+	"os"
 	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
+	"vmsilo/internal/accounts"
 	"vmsilo/internal/command"
 )
 
@@ -66,6 +69,16 @@ func (c configured) errorsOf(name string) string {
 		lines = append(lines, e.Error())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// isOthers reports whether a VM belongs to somebody else than who asks, and this is not root. What is not known is not so:
+// the host knows.
+func (c configured) isOthers(name string) bool {
+	uid, err := strconv.Atoi(c.vms()[name].User)
+	if err != nil {
+		uid, _, err = accounts.User(c.vms()[name].User)
+	}
+	return err == nil && os.Getuid() != 0 && os.Getuid() != uid
 }
 
 // owner returns the name of the user whom a VM belongs to.

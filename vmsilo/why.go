@@ -21,8 +21,8 @@ const (
 	maxQuestion = 10 * time.Second
 )
 
-// errDown is the end of why for a VM that does not run, which it has said by then.
-var errDown = &command.Status{Code: 1}
+// errNotUp is the end of why for a VM that does not run, which it has said by then.
+var errNotUp = &command.Status{Code: 1}
 
 // why says what keeps a VM from running.
 func why(stdout, _ io.Writer, args []string) error {
@@ -64,7 +64,7 @@ func (d *doctor) examine(name string, unreachable error) error {
 		return d.c.unknown(name)
 	case d.c.errorsOf(name) != "" && !running:
 		fmt.Fprintf(d.out, "the configuration of %s has errors:\n%s\n", name, d.c.errorsOf(name))
-		return errDown
+		return errNotUp
 	case unreachable != nil:
 		return unreachable
 	}
@@ -91,7 +91,7 @@ func (d *doctor) tell(name string, state units.State) error {
 	default:
 		return d.tellDown(name, state)
 	}
-	return errDown
+	return errNotUp
 }
 
 // tellDown says why a VM is not running that is not starting either.
@@ -112,7 +112,7 @@ func (d *doctor) tellDown(name string, state units.State) error {
 		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, since(state.Since), units.Of(name))
 	}
 	d.tellChange(name)
-	return errDown
+	return errNotUp
 }
 
 // tellChange says when systemd does not know the VM's file as it is.

@@ -21,6 +21,8 @@ const (
 	ImageHooks = Libexec + "/image"
 	// Runtime holds one folder per VM that runs.
 	Runtime = "/run/vmsilo"
+	// Demand is the socket where VMs are asked for: units/vmsilo-demand.socket.
+	Demand = "/run/vmsilo.demand"
 )
 
 // These differ between distributions; the build sets them with -ldflags -X.

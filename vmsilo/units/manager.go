@@ -48,11 +48,11 @@ func split(name string) (vm, part string) {
 	return vm, part
 }
 
-// keeps reports whether a VM needs a part to run: the others clean up, or are ways to it.
+// keeps reports whether a VM needs a part to run: the others start it, clean up, or are ways to it.
 func keeps(part string) bool {
 	word, _, _ := strings.Cut(part, " ")
 	switch word {
-	case "down", "lost", "run", "console":
+	case "down", "lost", "idle", "demand", "run", "console":
 		return false
 	}
 	return true
@@ -78,21 +78,4 @@ func get[T any](ctx context.Context, m *Manager, unit, kind, property string) (v
 		return value, fmt.Errorf("systemd has no %s of %s", property, unit)
 	}
 	return value, nil
-}
-
-// Start has a unit started, and waits until that has come about.
-func (m *Manager) Start(ctx context.Context, unit string) error {
-	done := make(chan string, 1)
-	if _, err := m.StartUnitContext(ctx, unit, "replace", done); err != nil {
-		return err
-	}
-	select {
-	case result := <-done:
-		if result != "done" {
-			return fmt.Errorf("its start ended with %q", result)
-		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

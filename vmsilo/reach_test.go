@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vmsilo/internal/protocol"
+)
+
+// asked begins to take who asks for a VM: each is told what answer returns, and answer who has been asked for.
+func (h *host) asked(answer func(vm string) string) {
+	h.t.Helper()
+	listener, err := net.Listen("unix", filepath.Join(h.folder, "demand"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			if err != nil {
+				h.t.Error(err)
+			}
+			_, _ = io.WriteString(conn, answer(strings.TrimSuffix(line, "\n")))
+			conn.Close()
+		}
+	}()
+}
+
+// A VM that does not run is asked for, and connected to when it is up. Nothing is left where nobody listens any more.
+func TestStarted(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		h := newHost(t, "console")
+		if left {
+			listener := h.listen("work.run").(*net.UnixListener)
+			listener.SetUnlinkOnClose(false)
+			listener.Close()
+		}
+		h.asked(func(vm string) string {
+			if vm != "work" {
+				t.Errorf("%q is asked for", vm)
+			}
+			_ = os.Remove(filepath.Join(h.folder, "work.run"))
+			h.listen("work.run")
+			return "OK\n"
+		})
+		r := h.start(h.command("run", "work", "x"))
+		g, _ := h.serve()
+		g.next(protocol.Stdin)
+		g.end(7)
+		if status := r.status(); status != 7 || r.stderr.Len() > 0 {
+			t.Errorf("status %d, %q", status, r.stderr.String())
+		}
+	}
+}
+
+// What the host says of a VM that it does not start, and what it does else that is no answer.
+func TestNotStarted(t *testing.T) {
+	const hint = "; to see why: vmsilo why work"
+	for answer, want := range map[string]string{
+		"VM \"work\" could not be started: no luck" + hint + "\n": "vmsilo: error: VM \"work\" could not be started: no luck\nhint: to see why: vmsilo why work\n",
+		"no\n":                    "vmsilo: error: no\n",
+		"\n":                      "vmsilo: error: \n",
+		strings.Repeat("x", 9999): "vmsilo: error: asking the host for VM \"work\": its answer has no end\n",
+		// It is connected to again and again, but not for ever.
+		"OK\n": "vmsilo: error: connecting to VM \"work\": it does not listen: connect: no such file or directory\n",
+	} {
+		h := newHost(t, "console")
+		asked := 0
+		h.asked(func(string) string {
+			asked++
+			return answer
+		})
+		r := h.start(h.command("run", "work", "x"))
+		if status := r.status(); status != 125 || !strings.HasPrefix(r.stderr.String(), want) {
+			t.Errorf("%.50q: status %d, %q; want %q", answer, status, r.stderr.String(), want)
+		}
+		if answer == "OK\n" && asked != maxStarts {
+			t.Errorf("the VM is asked for %d times", asked)
+		}
+	}
+}
+
+// A host that drops who asks is asked again.
+func TestBusyHost(t *testing.T) {
+	h := newHost(t, "console")
+	dropped := false
+	h.asked(func(string) string {
+		if !dropped {
+			dropped = true
+			return ""
+		}
+		h.listen("work.run")
+		return "OK\n"
+	})
+	r := h.start(h.command("run", "work", "x"))
+	g, _ := h.serve()
+	g.end(0)
+	if status := r.status(); status != 0 || !dropped {
+		t.Errorf("status %d, %q", status, r.stderr.String())
+	}
+}
+
+// A VM that begins to stop takes its socket away, and then drops who has connected: it is asked for. One whose socket is
+// there may have begun the program, which is not run again.
+func TestDropped(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		h := newHost(t, "console")
+		listener := h.listen("work.run")
+		h.asked(func(string) string {
+			if !gone {
+				t.Error("it is asked for")
+			}
+			h.listen("work.run")
+			return "OK\n"
+		})
+		r := h.start(h.command("run", "work", "x"))
+		conn := h.accept()
+		if gone {
+			listener.Close()
+		}
+		conn.Close()
+		if gone {
+			g, _ := h.serve()
+			g.end(0)
+		}
+		want := map[bool]string{true: "", false: "vmsilo: error: VM \"work\" went away before it answered\n"}[gone]
+		if status := r.status(); (status == 0) != gone || !strings.HasPrefix(r.stderr.String(), want) {
+			t.Errorf("status %d, %q", status, r.stderr.String())
+		}
+	}
+}
