@@ -44,7 +44,7 @@ write_interfaces() {
 vm_units() {
   local i x
   for ((i = 1; i <= $1; i++)); do
-    printf "vmsilo%s\n" {,-user,-disk,-vsock,-notify,-run}"@vm$i.service" {-notify,-run}"@vm$i.socket" "-vm$i.slice"
+    printf "vmsilo%s\n" {,-user,-disk,-vsock,-notify}"@vm$i.service" "-notify@vm$i.socket" "-vm$i.slice"
     for x in "${interfaces[@]}"; do printf 'vmsilo-netdev@vm%d:%s.service\n' "$i" "$x"; done
     for x in "${shares[@]}"; do printf 'vmsilo-share@vm%d:%s.%s\n' "$i" "$x" socket "$i" "$x" service; done
   done

@@ -91,23 +91,22 @@ console_greet() {
   return 1
 }
 
-# leftovers [VM…] prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop. The socket
-# that starts a VM on demand is there whether it runs or not.
+# leftovers [VM…] prints whatever is on the machine of the given VMs, or of any; nothing is right after a stop.
 leftovers() {
   local vm path word
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/$vm.console /run/userdb/*vmsilo-$vm.* \
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/$vm.console /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
-      [[ $path == *.run || ( ! -e $path && ! -L $path ) ]] || echo "left: $path"
+      [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
-      "vmsilo*@$vm.*" "vmsilo*@$vm:*" | grep -v '^vmsilo-run@[^ ]*\.socket' | sed 's/^/left: unit /'
+      "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
     pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
-    grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console).*" /proc/net/unix | sed 's/^/left: socket /'
+    grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }
 

@@ -67,7 +67,8 @@ check "which has no colour where there is no terminal" fails grep --quiet $'\x1b
 check "a terminal shows the colour" holds "$(script --quiet --return --command 'vmsilo list' /dev/null)" $'\x1b[38;2;255;136;0m●\x1b[0m work'
 check "unless nobody wants it" fails grep --quiet $'\x1b' <(NO_COLOR=1 script --quiet --return --command 'vmsilo list' /dev/null)
 
-systemctl start vmsilo@client 2>/dev/null
+# Both, as each may have failed before the other.
+systemctl start vmsilo@client vmsilo@noimage 2>/dev/null
 if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   check "a VM that needs one which failed" holds "$(vmsilo why client)" "client needs noimage" "vmsilo-user@noimage.service failed at "
 fi
@@ -86,6 +87,7 @@ if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   check "nothing is left of it" nothing_left work
   mv /srv/image/initrd /srv/away
   systemctl start vmsilo@work 2>/dev/null
+  journalctl --sync
   check "a later failure counts" holds "$(vmsilo why work)" "vmsilo-user@work.service failed at " 'its initrd "/srv/image/initrd" is not there'
   check "nothing is left of that" nothing_left work
   mv /srv/away /srv/image/initrd
@@ -125,34 +127,55 @@ hint: systemctl start vmsilo@work.service
 status 1' "$(as bob vmsilo console work)"
 check "console: a name that no VM has" holds "$(as bob vmsilo console wrok)" "did you mean work?" "status 1"
 
-# A socket of another user's, behind which is something else.
-mv /run/vmsilo/work.run{,.away}
-socat UNIX-LISTEN:/run/vmsilo/work.run,fork,mode=600,user=bob SYSTEM:true &
-listener=$!
-for _ in {1..50}; do
-  [[ -S /run/vmsilo/work.run ]] || sleep 0.1
-done
+# VMs that are asked for and do not start.
 check "run: a VM of somebody else" same 'vmsilo: error: VM "work" belongs to user bob
 hint: only that user and root can run programs in it
 status 125' "$(as alice vmsilo run work true)"
+check "run: a VM that cannot start" holds "$(as alice vmsilo run noimage true)" \
+  $'vmsilo: error: VM "noimage" could not be started: the start of vmsilo@noimage.service has ended as "dependency"\nvmsilo-user@noimage.service failed at ' \
+  "status 125"
+check "run: a VM that is masked" holds "$(as alice vmsilo run masked true)" 'VM "masked" could not be started: Unit vmsilo@masked.service is masked.' \
+  "hint: to see why: vmsilo why masked" "status 125"
+printf 'id = 9\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = false\n' | write later
+check "run: a VM that systemd has not heard of" same 'vmsilo: error: systemd knows no VM "later", or its file is wrong
+hint: to see why: vmsilo why later
+status 125' "$(as alice vmsilo run later true)"
+rm /etc/vmsilo/later.toml
+systemctl stop vmsilo-demand.socket
+check "run: nobody to ask" same 'vmsilo: error: asking the host for VM "noimage": connect: no such file or directory
+hint: as root: systemctl start vmsilo-demand.socket
+status 125' "$(as alice vmsilo run noimage true)"
+systemctl start vmsilo-demand.socket
+
+# listens SOCKET MODE USER COMMAND has a program listen in the place of a guest, until $listener is killed.
+listens() {
+  socat "UNIX-LISTEN:$1,fork,mode=$2,user=$3" "SYSTEM:$4" &
+  listener=$!
+  for _ in {1..50}; do
+    [[ -S $1 ]] || sleep 0.1
+  done
+}
+
+silence() {
+  kill "$listener"
+  wait "$listener" 2>/dev/null
+  rm -f "$1"
+}
+
+# A VM that runs, behind whose socket is something else.
+listens /run/vmsilo/work.run 600 bob true
+check "run: a VM of somebody else that runs" same 'vmsilo: error: VM "work" belongs to user bob
+hint: only that user and root can run programs in it
+status 125' "$(as alice vmsilo run work true)"
 check "its owner gets through" holds "$(as bob vmsilo run work true)" 'VM "work" went away before it answered' "hint: to see why: vmsilo why work" "status 125"
-kill "$listener"
-wait "$listener" 2>/dev/null
-mv /run/vmsilo/work.run{.away,}
+silence /run/vmsilo/work.run
 
 # What the host says in the guest's place.
 printf 'vmsilo1\n\x85\x00\x00\x08\x7dno luck' >/srv/failed
-mv /run/vmsilo/noimage.run{,.away}
-socat UNIX-LISTEN:/run/vmsilo/noimage.run,fork,mode=666 SYSTEM:'cat /srv/failed' &
-listener=$!
-for _ in {1..50}; do
-  [[ -S /run/vmsilo/noimage.run ]] || sleep 0.1
-done
-check "run: a VM that cannot start" holds "$(as root vmsilo run noimage true)" $'vmsilo: error: no luck\nvmsilo-user@noimage.service failed at ' \
+listens /run/vmsilo/noimage.run 666 root 'cat /srv/failed'
+check "run: a VM that cannot run it" holds "$(as root vmsilo run noimage true)" $'vmsilo: error: no luck\nvmsilo-user@noimage.service failed at ' \
   'error: VM "noimage" cannot start' "status 125"
-kill "$listener"
-wait "$listener" 2>/dev/null
-mv /run/vmsilo/noimage.run{.away,}
+silence /run/vmsilo/noimage.run
 
 # Without D-Bus.
 nobody=(env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere)

@@ -1,19 +1,26 @@
 #!/bin/bash
-# A connection starts a VM, and idleness stops it; the console beside it.
+# Whoever may asks the host for a VM, and idleness stops it; the console beside it.
 # files: on-demand/*.toml
 # Much is shell for the guest, and some functions are called by name.
 # shellcheck disable=SC2016,SC2317
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
+# by UID[:GROUP] COMMAND… runs it as that user, with that group besides.
+by() {
+  local groups=(--clear-groups)
+  [[ $1 != *:* ]] || groups=("--groups=${1#*:}")
+  setpriv --reuid="${1%:*}" --regid="${1%:*}" "${groups[@]}" "${@:2}"
+}
+
+# ask UID[:GROUP] NAME asks for a VM as that user, and prints what is answered.
+ask() {
+  printf '%b\n' "$2" | by "$1" socat -t 300 - UNIX-CONNECT:/run/vmsilo.demand
+}
+
 # connect UID VM connects as that user, and prints what the other side says until one of them ends.
 connect() {
   exec setpriv --reuid="$1" --regid="$1" --clear-groups socat -u "UNIX-CONNECT:/run/vmsilo/$2.run" -
-}
-
-# refused VM prints what is said in the guest's place, without the bytes of the frame around it.
-refused() {
-  (connect 1000 "$1") | tr --delete '\000-\011\013-\037\175\200-\377'
 }
 
 # becomes STATE UNIT SECONDS waits until the unit has that state.
@@ -39,58 +46,74 @@ greets() {
 # relays prints what carries connections, of any VM.
 relays() { pgrep --list-full 'vmsilo-(relay|deman|consol)'; }
 
-# enters COMMAND… runs it as the relay of a: its user, its group.
-enters() {
-  local pid
-  pid=$(systemctl show --property=MainPID --value vmsilo-run@a.service)
-  nsenter --target "$pid" --mount setpriv --reuid="$(stat --format=%u "/proc/$pid")" --regid="$(stat --format=%g "/proc/$pid")" \
-    --groups="$(getent group vmsilo-relay | cut -d : -f 3)" "$@"
-}
-
 # console COMMAND types it on the console of a as alice, and prints what is there three seconds later.
 console() {
   { sleep 1; printf '\n%s\n' "$1"; sleep 3; } |
     setpriv --reuid=1000 --regid=1000 --clear-groups socat -t 0 - UNIX-CONNECT:/run/vmsilo/a.console
 }
 
-echo "sockets"
-for vm in a b broken; do check "$vm: there from the boot on" systemctl --quiet is-active vmsilo-run@$vm.socket; done
-check "each is its VM's user's alone" same "alice 600" "$(stat --format='%U %a' /run/vmsilo/a.run)"
-check "in no VM's slice" same vmsilo.slice "$(systemctl show --property=Slice --value vmsilo-run@a.socket)"
-check "bob may not open it" fails bash -c "$(declare -f connect); connect 1001 a"
-check "nothing runs because of that" fails systemctl is-active vmsilo@a vmsilo-run@a.service
+echo "nothing for a VM that does not run"
+check "the host listens from the boot on" systemctl --quiet is-active vmsilo-demand.socket
+check "everybody may ask" same "root 666" "$(stat --format='%U %a' /run/vmsilo.demand)"
+systemctl daemon-reload
+check "of no VM is anything loaded" same "" "$(systemctl list-units --all --plain --no-legend 'vmsilo*@*' | grep -v vmsilo-demand@)"
+check "nor is a socket there" same "" "$(find /run/vmsilo -mindepth 1)"
 sed 's/id = 5/id = 6/; s/alice/nobody-here/' /etc/vmsilo/broken.toml >/etc/vmsilo/late.toml
 printf 'id = 7\nmemroy = "1G"\n' >/etc/vmsilo/wrong.toml
 systemctl daemon-reload
-check "a reload brings that of a new VM" becomes active vmsilo-run@late.socket 5
-check "whose user is not there: root's" same "root 600" "$(stat --format='%U %a' /run/vmsilo/late.run)"
-check "none of a VM whose file is wrong" fails systemctl is-active vmsilo-run@wrong.socket
 
-echo "a VM that cannot start"
-check "says so in the guest's place" same "vmsilo1
-VM broken could not be started" "$(refused broken)"
-for i in {1..40}; do refused broken >"/run/refused-$i" & done
+echo "who may ask, and for what"
+vmsilo=$(getent group vmsilo | cut -d : -f 3)
+check "bob may not start alice's" same 'VM "broken" belongs to user alice: only that user, root and group vmsilo start it' "$(ask 1001 broken)"
+check "none of that starts anything" fails systemctl is-active vmsilo@broken vmsilo-user@broken
+not_started='VM "broken" could not be started: the start of vmsilo@broken.service has ended as "dependency"; to see why: vmsilo why broken'
+for who in 1000 0 "1001:$vmsilo" "1001:44,$vmsilo"; do check "$who may, and hears why not" same "$not_started" "$(ask "$who" broken)"; done
+check "a user who is not there is nobody" same 'VM "late" belongs to user nobody-here: only that user, root and group vmsilo start it' "$(ask 1000 late)"
+check "a member of the group starts that, too" holds "$(ask "1001:$vmsilo" late)" 'VM "late" could not be started'
+for name in nosuch wrong; do
+  check "there is no $name" same "systemd knows no VM \"$name\", or its file is wrong; to see why: vmsilo why $name" "$(ask 0 $name)"
+done
+check "no name" same 'no VM is named ""' "$(ask 0 '')"
+check "nasty names" same 'no VM is named "../../x"
+no VM is named "a\x1b[2J"
+no VM is named "a*"
+no VM is named "a.service"
+no VM has a name that begins with "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"' \
+  "$(for name in ../../x 'a\e[2J' 'a*' a.service "$(printf 'x%.0s' {1..5000})"; do ask 0 "$name"; done)"
+check "nobody is listed for any of that" same "" "$(systemctl list-units --failed --plain --no-legend 'vmsilo-demand@*')"
+
+echo "many who ask"
+for i in {1..40}; do ask 1000 broken >"/run/refused-$i" & done
 wait
-check "to everybody" same 40 "$(cat /run/refused-* | grep --count 'VM broken could not be started')"
-check "the socket goes on" systemctl --quiet is-active vmsilo-run@broken.socket
-check "nothing is left" nothing_left broken
+check "everybody is answered" same 40 "$(cat /run/refused-* | grep --count --line-regexp --fixed-strings "$not_started")"
+for _ in {1..300}; do
+  by 1001 socat -u UNIX-CONNECT:/run/vmsilo.demand - >/dev/null 2>&1 &
+done
+check "300 of bob's who say nothing keep alice from nothing" same "$not_started" "$(ask 1000 broken)"
+check "they are not waited for" timeout 20 bash -c 'while pgrep --exact --uid 1001 socat; do sleep 0.2; done'
+check "the socket goes on" same "$not_started" "$(ask 1000 broken)"
+check "nothing is left" nothing_left
 
-echo "a connection starts the VM"
+echo "asking starts the VM"
 before=$EPOCHSECONDS
+ask 1000 a >/dev/null &
+check "it is starting" becomes activating vmsilo@a.service 5
+pkill --exact --uid 1000 socat
+check "nobody is connected to what is not up" fails test -e /run/vmsilo/a.run
+systemctl daemon-reload
+check "another waits with it" same OK "$(ask 1000 a)"
+check "it is up, $((EPOCHSECONDS - before)) s after the first asked, who has left" systemctl --quiet is-active vmsilo@a.service
+check "its socket is its user's alone" same "alice 600" "$(stat --format='%U %a' /run/vmsilo/a.run)"
+check "the relay is the VM's own user" same vmsilo-a "$(stat --format=%U "/proc/$(systemctl show --property=MainPID --value vmsilo-run@a)")"
+check "in the VM's slice" same "vmsilo-a.slice vmsilo-a.slice" "$(systemctl show --property=Slice --value vmsilo-run@a.socket vmsilo-run@a.service | xargs)"
+check "the mark is there" test -e /run/vmsilo/a/on-demand
+check "without a connection its idleness begins" becomes active vmsilo-idle@a.timer 10
+check "who asks ends that" same OK "$(ask 1000 a)"
+check "no clock runs" fails systemctl is-active vmsilo-idle@a.timer
 connect 1000 a >/run/said &
 client=$!
-check "it is starting" becomes activating vmsilo@a.service 5
-systemctl daemon-reload
-check "it is up" becomes active vmsilo@a.service 90
-check "the guest answers, $((EPOCHSECONDS - before)) s after the start" greets /run/said
-check "the mark is there" test -e /run/vmsilo/a/on-demand
-check "no clock runs" fails systemctl is-active vmsilo-idle@a.timer
-check "the relay reaches the device" enters socat -u OPEN:/dev/null UNIX-CONNECT:/run/vmsilo/a/vsock/host.sock
-for socket in vsock/host.sock_5001 vhost/vhost.sock vmm/qmp.sock; do
-  check "and not $socket" fails enters socat -u OPEN:/dev/null "UNIX-CONNECT:/run/vmsilo/a/$socket"
-done
-check "nor may it write there" fails enters touch /run/vmsilo/a/vsock/x
-check "nor look" fails enters ls /run/vmsilo/a/vsock
+check "the guest answers" greets /run/said
+check "bob may not connect" fails bash -c "$(declare -f connect); connect 1001 a"
 for i in {1..300}; do connect 1000 a >"/run/many-$i" 2>/dev/null & done
 sleep 1
 for i in {1..300}; do greets "/run/many-$i" || break; done >/run/late
@@ -111,13 +134,12 @@ check "a console that is left is another's" holds "$(console 'echo again-$((6*7)
 
 echo "idleness"
 check "with a connection the VM goes on" systemctl --quiet is-active vmsilo@a
-connect 1000 b >/run/said-b &
-other=$!
+check "b, which needs a, starts" same OK "$(ask 1000 b)"
 kill "$client"
-check "b, which needs a, is up" becomes active vmsilo@b.service 90
+sleep 16
 check "a is idle, and goes on" systemctl --quiet is-active vmsilo@a vmsilo-idle@a.timer
 check "nothing of a's runs but devices" fails pgrep --list-full --full 'vmsilo-(relay|demand|console) .*\ba\b'
-kill "$other"
+check "b, which has no idle_stop, has a clock that never comes" same infinity "$(systemctl show --property=NextElapseUSecMonotonic --value vmsilo-idle@b.timer)"
 systemctl stop vmsilo@b
 check "without b it stops" becomes inactive vmsilo@a.service 45
 check "because of that" holds "$(journalctl --boot --unit=vmsilo-idle@a --output=cat)" "stopping VM a"
@@ -126,15 +148,19 @@ check "nobody waits for anything" fails relays
 
 echo "by hand"
 systemctl start vmsilo@a
+check "its socket is there" timeout 5 bash -c 'until [[ -S /run/vmsilo/a.run ]]; do sleep 0.1; done'
 (connect 1000 a) >/run/said &
 check "a connection to it" greets /run/said
-pkill --uid 1000 socat
-sleep 15
+pkill --exact --uid 1000 socat
+sleep 20
 check "does not have it stopped" systemctl --quiet is-active vmsilo@a
 check "the relay has left" fails relays
 connect 1000 a >/run/said &
 check "another" greets /run/said
+systemctl stop --no-block vmsilo@a
+check "who wants it while it stops has it anew" same again "$(runuser --user=alice -- vmsilo run a echo again)"
+check "that is another run" same 2 "$(journalctl --boot --unit=vmsilo@a --output=cat --since="@$before" --grep='^Stopped' | wc --lines)"
 check "the VM stops" systemctl stop vmsilo@a
 check "nothing is left" nothing_left
-check "the socket is" test -S /run/vmsilo/a.run
+check "nobody was kept waiting" fails grep 'Dependency failed' <(journalctl --boot --unit='vmsilo-idle@*' --output=cat)
 finish

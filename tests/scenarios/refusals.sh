@@ -92,8 +92,7 @@ usermod --append --groups vmsilo alice
 check "a member of group vmsilo may start a VM" holds \
   "$(runuser --user=alice -- systemctl --no-ask-password start vmsilo@noimage 2>&1)" 'A dependency job for vmsilo@noimage.service failed'
 check "and stop it" runuser --user=alice -- systemctl --no-ask-password stop vmsilo@noimage
-check "and what starts it on demand" runuser --user=alice -- systemctl --no-ask-password start vmsilo-run@noimage.socket
-check "but not stop that" fails runuser --user=alice -- systemctl --no-ask-password stop vmsilo-run@noimage.socket
+check "but no part of it" fails runuser --user=alice -- systemctl --no-ask-password start vmsilo-user@noimage
 check "but nothing else" fails runuser --user=alice -- systemctl --no-ask-password stop systemd-logind.service
 check "who is no member may not" grep --quiet -E 'authentication required|Access denied' \
   <(runuser --user=bob -- systemctl --no-ask-password start vmsilo@noimage 2>&1)
