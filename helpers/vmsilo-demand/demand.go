@@ -72,7 +72,6 @@ func (d demand) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("VM %q could not be started: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
 	}
-	// A VM that is stopping is started anew.
 	if atRest(before) || before == "deactivating" {
 		if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
 			return fmt.Errorf("VM %q has ended at once: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
@@ -88,14 +87,31 @@ func (d demand) start(ctx context.Context) error {
 	return nil
 }
 
-// startVM starts the VM, waits for it, and returns the state that it had before.
+// startVM starts the VM, waits for it, and returns the state that it had before. A VM that is being stopped has to end
+// first: to replace that by a start would have its parts, whose stops wait for its own, stopped under the guest.
 func (d demand) startVM(ctx context.Context) (before string, err error) {
-	ended := make(chan string, 1)
-	if before, err = d.ask(ctx, ended); err != nil {
-		return "", err
+	for {
+		ended := make(chan string, 1)
+		before, err := d.ask(ctx, ended)
+		if !errors.Is(err, errStopping) {
+			if err == nil {
+				err = d.await(d.unit(), ended)
+			}
+			return before, err
+		}
+		// systemd starts nothing that is ordered with a unit before that has been stopped. The VM's end starts this anyway.
+		down := "vmsilo-down@" + d.vm + ".service"
+		if _, err := d.conn.StartUnitContext(ctx, down, "replace", ended); err != nil {
+			return "", err
+		}
+		if err := d.await(down, ended); err != nil {
+			return "", err
+		}
 	}
-	return before, d.await(d.unit(), ended)
 }
+
+// errStopping is the error of a VM that is being stopped.
+var errStopping = errors.New("it is being stopped")
 
 // ask asks systemd for the VM, of whose start the end is told on ended, and returns the state that it had before.
 func (d demand) ask(ctx context.Context, ended chan<- string) (before string, err error) {
@@ -107,6 +123,9 @@ func (d demand) ask(ctx context.Context, ended chan<- string) (before string, er
 	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
 	if err != nil {
 		return "", err
+	}
+	if states[0].JobType == "stop" {
+		return "", errStopping
 	}
 	if _, err := d.conn.StartUnitContext(ctx, d.unit(), "replace", ended); err != nil {
 		return "", err
