@@ -518,6 +518,28 @@ func TestVMEnds(t *testing.T) {
 	h.wait()
 }
 
+// Asked to end, it ends, and leaves what is on its way to a client a moment.
+func TestTerminated(t *testing.T) {
+	h := newHost(t)
+	words := bytes.Repeat([]byte("last words "), 50_000)
+	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
+		_, _ = conn.Write(words)
+		echo(conn)
+	})
+	h.relay(time.Hour)
+	conn := h.connect()
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, len(words)-1)); err != nil {
+		t.Error(err)
+	}
+	h.wait()
+}
+
 // Clients that give up before they are taken leave nothing behind.
 func TestClientsGiveUp(t *testing.T) {
 	h := newHost(t)
