@@ -9,14 +9,16 @@
 // It asks systemd for the units of the VM's parts by their names, so that it finds those, too, whose configuration is
 // gone by now, stops them, and waits until they have ended.
 //
-// A start of the VM that somebody asks for meanwhile keeps the parts: what it needs is not stopped. But a part whose
-// own start is still under way because the VM's has failed with another part is stopped all the same.
+// A VM that is about to be restarted keeps its parts, which its restart restarts. So does one whose start somebody asks
+// for meanwhile: what it needs is not stopped. But a part whose own start is still under way because the VM's has failed
+// with another part is stopped all the same.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
@@ -43,20 +45,40 @@ func run(args []string) error {
 	return nil
 }
 
-// parts are the names of the units of a VM's parts, which %s stands for.
-var parts = []string{
-	"vmsilo-idle@%s.timer",
-	"vmsilo-run@%s.socket", "vmsilo-run@%s.service",
-	"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
-	"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
-	"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
-	"vmsilo-vsock@%s.service", "vmsilo-netdev@%s:*.service",
-	"vmsilo-disk@%s.service", "vmsilo-user@%s.service",
+// parts are the names of the units of a VM's parts, which %s stands for, in the order in which they are stopped: what
+// carries connections has ended before the timer that its end starts.
+var parts = [][]string{
+	{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"},
+	{
+		"vmsilo-idle@%s.timer",
+		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
+		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
+		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
+		"vmsilo-vsock@%s.service", "vmsilo-netdev@%s:*.service",
+		"vmsilo-disk@%s.service", "vmsilo-user@%s.service",
+	},
 }
 
 func down(ctx context.Context, conn *dbus.Conn, vm string) error {
-	patterns := make([]string, len(parts))
-	for i, p := range parts {
+	states, err := conn.ListUnitsByNamesContext(ctx, []string{"vmsilo@" + vm + ".service"})
+	if err != nil {
+		return err
+	}
+	// A guest that reboots. The job comes when RestartSec= is over, and restarts the parts.
+	if strings.HasPrefix(states[0].SubState, "auto-restart") {
+		return nil
+	}
+	var errs []error
+	for _, some := range parts {
+		errs = append(errs, stopAll(ctx, conn, vm, some))
+	}
+	return errors.Join(errs...)
+}
+
+// stopAll stops those of some parts that are loaded, and waits until they have ended.
+func stopAll(ctx context.Context, conn *dbus.Conn, vm string, some []string) error {
+	patterns := make([]string, len(some))
+	for i, p := range some {
 		patterns[i] = fmt.Sprintf(p, vm)
 	}
 	units, err := conn.ListUnitsByPatternsContext(ctx, nil, patterns)
@@ -107,7 +129,8 @@ func stop(ctx context.Context, conn *dbus.Conn, vm, unit string, ended chan<- st
 	if err != nil {
 		return false, err
 	}
-	if len(queued) == 1 && queued[0].JobId != 0 {
+	// Any other job only looks whether the VM is up.
+	if len(queued) == 1 && (queued[0].JobType == "start" || queued[0].JobType == "restart") {
 		return false, nil
 	}
 	_, err = conn.StopUnitContext(ctx, unit, "replace", ended)

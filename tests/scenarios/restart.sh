@@ -1,0 +1,74 @@
+#!/bin/bash
+# How VMs end whose guest is a script: reboots, crashes, stops, each with somebody who wants them.
+# host: --no-image --release=trixie
+# shellcheck disable=SC2016,SC2317 # for another shell; functions that check calls
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+# ask asks for the VM as alice, and prints what is answered.
+ask() {
+  echo a-b | setpriv --reuid=1000 --regid=1000 --clear-groups socat -t 60 - UNIX-CONNECT:/run/vmsilo.demand
+}
+
+# pid prints that of the VMM, or 0.
+pid() { systemctl show --property=MainPID --value vmsilo@a-b; }
+
+# another PID waits until the VM is up with another VMM.
+another() {
+  local try
+  for try in {1..200}; do
+    [[ $(systemctl is-active vmsilo@a-b) != active || $(pid) == "$1" ]] || return 0
+    sleep 0.1
+  done
+  echo "after $try tenths of a second: $(systemctl is-active vmsilo@a-b), $(pid)"
+  return 1
+}
+
+# disk prints which ephemeral disk there is.
+disk() { stat --format=%i:%W /var/lib/vmsilo/a-b/ephemeral.qcow2; }
+
+# A VMM that is up at once, and reboots or ends when its VM's folder says so.
+cat >/usr/bin/crosvm <<'END'
+#!/bin/bash
+folder=/run/vmsilo/a-b/vmm
+case $* in
+*powerbtn* | *stop*) exec touch $folder/end ;;
+esac
+touch $folder/ready
+until [[ -e $folder/end ]]; do
+  [[ ! -e $folder/reboot ]] || exit 32
+  sleep 0.1
+done
+END
+chmod 755 /usr/bin/crosvm
+mkdir /srv/image
+touch /srv/image/{vmlinuz,initrd,root.erofs}
+printf 'id = 3\nimage = "/srv/image"\nshared_home = false\nuser = "alice"\nidle_stop = "10m"\n' >/etc/vmsilo/a-b.toml
+systemctl daemon-reload
+
+echo "reboot"
+check "it starts" same OK "$(ask)"
+before=$(disk) vmm=$(pid)
+touch /run/vmsilo/a-b/vmm/reboot
+check "it is restarted" another "$vmm"
+check "with another disk" fails same "$before" "$(disk)"
+check "it can be connected to" same OK "$(ask)"
+check "as before" same "alice 600" "$(stat --format='%U %a' /run/vmsilo/a-b.run)"
+
+echo "crash"
+since=$EPOCHREALTIME
+kill -KILL "$(pid)"
+check "nothing is left" nothing_left
+check "it starts again" same OK "$(ask)"
+
+echo "stop"
+systemctl stop 'vmsilo-a\x2db.slice'
+check "of the slice: nothing is left" nothing_left
+check "no clean-up had to give way" fails grep 'contradicts existing jobs' <(journalctl --boot --output=cat --since="@$since")
+check "it starts again" same OK "$(ask)"
+systemctl stop --no-block vmsilo@a-b
+check "who asks while it stops has it anew" same OK "$(ask)"
+check "it is up" systemctl --quiet is-active vmsilo@a-b vmsilo-run@a-b.socket
+systemctl stop vmsilo@a-b
+check "nothing is left" nothing_left
+finish
