@@ -54,6 +54,7 @@ func vmService(m *machine.Machine, needs string) File {
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
 	d.env("Service", "STOP_TIMEOUT", stopTimeout(m))
 	d.exec("Service", "ExecStart", vmm.ByName[m.Hypervisor].Command(m))
+	sandbox(d, m)
 	return d.file()
 }
 
