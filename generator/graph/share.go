@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"path/filepath"
-
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
@@ -17,8 +15,6 @@ func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
 	how := "--existing"
 	if s.Tag == config.HomeTag {
 		how = "--template=" + paths.HomeTemplate
-		// It may be missing, which vmsilo-home says better.
-		d.set("Socket", "ReadWritePaths", "-"+quote(filepath.Dir(s.Source)))
 	}
 	d.exec("Socket", "ExecStartPre", []string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, how, "--record=" + m.ShareRecord(s.Tag), s.Source})
 	return d.file()

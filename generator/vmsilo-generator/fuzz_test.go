@@ -24,7 +24,7 @@ var settings = map[string]map[string]int{
 		"TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},
 	"Timer":  {"OnActiveSec": 1, "OnUnitInactiveSec": 1},
-	"Socket": {"Environment": 1, "ExecStartPre": 2, "ReadWritePaths": 1, "Slice": 1, "SocketUser": 1},
+	"Socket": {"Environment": 1, "ExecStartPre": 2, "Slice": 1, "SocketUser": 1},
 }
 
 // unitPath is what a drop-in's path looks like, whatever the VM's file holds.
