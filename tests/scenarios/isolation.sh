@@ -40,8 +40,11 @@ all() {
   return "$status"
 }
 
-runs_as() { ps --format=user:32= "$(systemctl show --property=MainPID --value "$1")"; }
-processes() { cat /sys/fs/cgroup/vmsilo.slice/vmsilo-"$1".slice/*/cgroup.procs; }
+main_pid() { systemctl show --property=MainPID --value "$1"; }
+runs_as() { ps --format=user:32= "$(main_pid "$1")"; }
+processes() {
+  for unit in "vmsilo@$1" "vmsilo-vsock@$1" "vmsilo-share@$1:home"; do main_pid "$unit"; done
+}
 sockets() { find /run/vmsilo -type s -path "/run/vmsilo/$1[/.:]*" -printf '%P\n' | sort; }
 connect() { perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) && connect(S, pack_sockaddr_un("/run/vmsilo/$ARGV[0]")) or die "$!\n"' "$1"; }
 # TUNSETIFF with IFF_TAP and IFF_NO_PI.
@@ -83,9 +86,15 @@ socat TCP-LISTEN:7,fork OPEN:/dev/null &
 socat ABSTRACT-LISTEN:test,fork OPEN:/dev/null &
 systemctl daemon-reload
 
-# saw UNIT WHAT tells what it saw.
+# saw UNIT WHAT tells what it saw, when it has seen all.
 saw() {
-  journalctl --boot --output=cat --unit="$1" | sed -n "s/^look: $2: //p" | head -n 1
+  local log
+  for _ in {1..100}; do
+    log=$(journalctl --boot --output=cat --unit="$1")
+    [[ $log != *"look: reaches:"* ]] || break
+    sleep 0.1
+  done
+  sed -n "s/^look: $2: //p" <<<"$log" | head -n 1
 }
 
 echo "who runs what"
@@ -160,9 +169,9 @@ check "b itself: its TAP is in use" denied "busy" as vmsilo-b bash -c 'attach "$
 check "b itself: its sockets" all as vmsilo-b test -w < <(sockets b | grep --invert-match --extended-regexp '\.(console|run)$' | sed 's,^,/run/vmsilo/,')
 check "bob: those of b that are for people" all as bob bash -c 'connect "$0"' < <(sockets b | grep --extended-regexp '\.(console|run)$')
 check "b itself: its disk" as vmsilo-b test -r /var/lib/vmsilo/b/ephemeral.qcow2
-check "b itself: a signal to its VMM" as vmsilo-b kill -s CONT "$(systemctl show --property=MainPID --value vmsilo@b)"
-check "root: a trace of it" trace "$(systemctl show --property=MainPID --value vmsilo@b)"
-check "b itself: no trace of its VMM" denied "Operation not permitted" as vmsilo-b bash -c 'trace "$0"' "$(systemctl show --property=MainPID --value vmsilo@b)"
+check "b itself: a signal to its VMM" as vmsilo-b kill -s CONT "$(main_pid vmsilo@b)"
+check "root: a trace of it" trace "$(main_pid vmsilo@b)"
+check "b itself: no trace of its VMM" denied "Operation not permitted" as vmsilo-b bash -c 'trace "$0"' "$(main_pid vmsilo@b)"
 check "each TAP is its VM's own" same "70003 70004" "$(cat /sys/class/net/[a-z]-22/owner | xargs)"
 
 echo "limits"
@@ -196,6 +205,7 @@ check "what cleans up is root, and has no file of root's" same "" "$(saw vmsilo-
 check "nor anything but systemd to talk to" same /run/systemd/private "$(saw vmsilo-down@a reaches)"
 check "nor anything to write, in a /run of its own" same /run/x "$(saw vmsilo-down@a write)"
 systemctl stop vmsilo@b vmsilo@c
+check "nothing is left of b" nothing_left b
 # While a TAP comes and goes, somebody else tries to be the first. It is stopped by what it needs, as it has no VM.
 as bob bash -c 'while :; do ! attach b-22 2>/dev/null || touch /tmp/attached; done' &
 for _ in {1..5}; do
