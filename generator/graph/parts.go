@@ -133,7 +133,5 @@ func netdev(m *machine.Machine, i machine.Interface, unit string) File {
 	if i.MTU != 0 {
 		d.env("Service", "MTU", strconv.Itoa(i.MTU))
 	}
-	// What goes wrong here is shown by systemctl status of the VM, too.
-	d.env("Service", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
 	return d.file()
 }

@@ -142,13 +142,14 @@ var open = map[string][]string{
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateUsers=", "ProtectHome=", "RestrictSUIDSGID=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
 	},
-	"vmsilo-down@.service": {"User=/DynamicUser="},
+	// Nothing but its program is there to be protected.
+	"vmsilo-down@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 }
 
 // shown are settings of templates that systemd-analyze security does not look at, and "" of all of them. Who shuts less
 // out without them is caught by tests/scenarios/isolation.sh, and who shuts out too much by a guest that does not start.
 var shown = map[string][]string{
-	"":                       {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "TemporaryFileSystem"},
+	"":                       {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
 	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service": {"DeviceAllow"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},

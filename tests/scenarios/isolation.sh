@@ -64,6 +64,8 @@ say secret 'head -c 1 /etc/shadow; ls /root; ls /etc/passwd'
 say write 'for f in /usr/x /etc/x /var/x /home/x /run/x /run/vmsilo/x /var/lib/vmsilo/x; do touch $f && echo $f && rm $f; done'
 say ipc 'readlink /proc/self/ns/ipc'
 say core 'ulimit -H -c'
+# sched_setparam(2), which is one of @resources.
+say filter 'perl -e '\''syscall(142, 0, 0); print "$!"'\'
 say reaches 'perl -MSocket -e '\''
   for ("/run/dbus/system_bus_socket", "/run/systemd/private", "/run/vmsilo/b.run", "\0test") {
     socket(S, AF_UNIX, SOCK_STREAM, 0); print connect(S, pack_sockaddr_un($_)) ? "$_ " : "";
@@ -145,6 +147,9 @@ done
 check "the VMM of a: devices" same "kvm net/tun kvm opens" "$(saw vmsilo@a devices)"
 check "the VMM of c, which has no TAP" same "kvm kvm opens" "$(saw vmsilo@c devices)"
 check "the vsock device has none" same "" "$(saw vmsilo-vsock@a devices)"
+check "the VMM of a, as virtiofsd, may ask for what it does not get" same "Operation not permitted, Operation not permitted" \
+  "$(saw vmsilo@a filter), $(saw vmsilo-share@a:home.service filter)"
+check "what is vmsilo's own may not" same "" "$(saw vmsilo-notify@a filter)"
 check "the guest's memory is in no core dump" same 0 "$(saw vmsilo@a core)"
 
 echo "other users of the host"
