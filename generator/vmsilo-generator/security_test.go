@@ -106,6 +106,9 @@ var instances = map[string][][2]string{
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
 	"vmsilo-lost@.service":    {{"vmsilo-lost@demo.service", "qemu"}},
+	// Before they listen, and when they no longer do, they run programs.
+	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
+	"vmsilo-console@.socket": {{"vmsilo-console@demo.socket", "qemu"}},
 }
 
 // open is what systemd-analyze may find open in each unit, and "" in all of them. Where a template's instances differ, it
@@ -142,6 +145,19 @@ var open = map[string][]string{
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateUsers=", "ProtectHome=", "RestrictSUIDSGID=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
 	},
+	// IPAddressDeny= and PrivateNetwork= would be the socket's, too, and each of the others of console's takes a mount
+	// namespace or what chown is for.
+	"vmsilo-share@.socket": {
+		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "CapabilityBoundingSet=~CAP_SET(UID|GID|PCAP)", "IPAddressDeny=",
+		"PrivateNetwork=", "PrivateUsers=", "ProcSubset=", "RestrictSUIDSGID=", "SystemCallFilter=~@privileged", "UMask=",
+		"User=/DynamicUser=",
+	},
+	"vmsilo-console@.socket": {
+		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "IPAddressDeny=", "PrivateDevices=", "PrivateNetwork=",
+		"PrivateUsers=", "ProcSubset=", "ProtectClock=", "ProtectControlGroups=", "ProtectHostname=", "ProtectKernelLogs=",
+		"ProtectKernelModules=", "ProtectKernelTunables=", "ProtectProc=", "SystemCallFilter=~@privileged", "UMask=",
+		"User=/DynamicUser=",
+	},
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 }
@@ -153,6 +169,7 @@ var shown = map[string][]string{
 	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service": {"DeviceAllow"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},
+	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
 	// tests/scenarios/on-demand.sh: the relay connects.
 	"vmsilo-vsock@.service": {"UMask"},
 }
@@ -202,7 +219,8 @@ func checks(t *testing.T, units []string) []map[string]string {
 	tree, names := map[string]string{}, make([]string, len(units))
 	for i, unit := range units {
 		names[i] = fmt.Sprintf("x@%d.service", i)
-		tree[names[i]] = unit
+		// Services alone are looked at. Of a socket's settings, those that shut something in are a service's, too.
+		tree[names[i]] = strings.ReplaceAll(unit, "[Socket]", "[Service]\nExecStart=\nExecStart=/bin/true")
 	}
 	folder := t.TempDir()
 	writeTree(t, folder, tree)
@@ -210,7 +228,7 @@ func checks(t *testing.T, units []string) []map[string]string {
 	// What it says of paths that are not there is on lines of their own.
 	answers := slices.DeleteFunc(strings.Split(string(out), "\n"), func(line string) bool { return !strings.HasPrefix(line, "[{") })
 	if err != nil || len(answers) != len(units) {
-		t.Fatalf("%d units, %d answers: %v", len(units), len(answers), err)
+		t.Fatalf("%d units, %d answers: %v\n%.2000s", len(units), len(answers), err, out)
 	}
 	found := make([]map[string]string, len(units))
 	for i, answer := range answers {
