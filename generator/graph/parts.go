@@ -53,6 +53,7 @@ func vmService(m *machine.Machine, needs string) File {
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
 	d.env("Service", "STOP_TIMEOUT", stopTimeout(m))
 	d.exec("Service", "ExecStart", vmm.ByName[m.Hypervisor].Command(m))
+	sandbox(d, m)
 	return d.file()
 }
 
@@ -131,7 +132,5 @@ func netdev(m *machine.Machine, i machine.Interface, unit string) File {
 	if i.MTU != 0 {
 		d.env("Service", "MTU", strconv.Itoa(i.MTU))
 	}
-	// What goes wrong here is shown by systemctl status of the VM, too.
-	d.env("Service", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
 	return d.file()
 }

@@ -139,12 +139,6 @@ func (m *Machine) ShareRecord(tag string) string {
 	return filepath.Join(paths.Runtime, m.Name+":"+tag+".share")
 }
 
-// NetdevRecord returns the path of the record of what was made for the interface named ifname, as
-// units/vmsilo-netdev@.service has it.
-func (m *Machine) NetdevRecord(ifname string) string {
-	return filepath.Join(paths.Runtime, m.Name+":"+ifname+".netdev")
-}
-
 // EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
 func (m *Machine) EphemeralDisk() string {
 	return filepath.Join(paths.State, m.Name, "ephemeral.qcow2")

@@ -13,10 +13,13 @@ type VMM struct {
 	Program, Package string
 	// Command returns the command that runs a machine in the foreground, and its arguments.
 	Command func(*machine.Machine) []string
+	// Sandbox returns settings of [Service], names and values, that allow what the VMM needs for a machine and
+	// units/vmsilo@.service does not.
+	Sandbox func(*machine.Machine) [][2]string
 }
 
 // ByName holds every VMM by its name in the configuration.
 var ByName = map[string]VMM{
-	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command},
-	"qemu":   {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command},
+	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command, Sandbox: crosvm.Sandbox},
+	"qemu":   {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
 }

@@ -94,6 +94,10 @@ check "a member of group vmsilo may start a VM" holds \
 check "and stop it" runuser --user=alice -- systemctl --no-ask-password stop vmsilo@noimage
 check "but no part of it" fails runuser --user=alice -- systemctl --no-ask-password start vmsilo-user@noimage
 check "but nothing else" fails runuser --user=alice -- systemctl --no-ask-password stop systemd-logind.service
+# A unit of their own under a VM's name would be root's.
+check "nor make such a unit" fails runuser --user=alice -- systemd-run --no-ask-password --unit=vmsilo@own.service true
+check "nor change a VM's" fails runuser --user=alice -- systemctl --no-ask-password set-property vmsilo@noimage.service TasksMax=9
+check "nor send it a signal" fails runuser --user=alice -- systemctl --no-ask-password kill vmsilo@noimage.service
 check "who is no member may not" grep --quiet -E 'authentication required|Access denied' \
   <(runuser --user=bob -- systemctl --no-ask-password start vmsilo@noimage 2>&1)
 

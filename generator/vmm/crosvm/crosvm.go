@@ -44,6 +44,27 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.Kernel)
 }
 
+// Sandbox returns what crosvm needs to put each of its devices into a sandbox of its own, with the minijail library: a
+// user namespace, in which it mounts, changes its root, and drops what it got by that.
+func Sandbox(m *machine.Machine) [][2]string {
+	settings := [][2]string{
+		{"RestrictNamespaces", "user mnt pid net"},
+		{"SystemCallFilter", "@mount @setuid capset"},
+		// The kernel lets a user namespace mount no proc(5) where part of the one it has is covered: mount_too_revealing() in
+		// fs/namespace.c. These three cover part of it.
+		{"ProtectKernelTunables", "no"},
+		{"ProtectKernelLogs", "no"},
+		{"ProtectHostname", "no"},
+		// minijail reads /proc/sys/kernel/cap_last_cap.
+		{"ProcSubset", "all"},
+	}
+	if len(m.Interfaces) > 0 {
+		// For ioctls on the TAP, which crosvm makes on an inet socket.
+		settings = append(settings, [2]string{"RestrictAddressFamilies", "AF_INET"})
+	}
+	return settings
+}
+
 type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }

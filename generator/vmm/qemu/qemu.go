@@ -52,6 +52,11 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.HypervisorArgs...)
 }
 
+// Sandbox returns what QEMU needs: where it emulates the processor, it runs code that it has written.
+func Sandbox(*machine.Machine) [][2]string {
+	return [][2]string{{"MemoryDenyWriteExecute", "no"}}
+}
+
 type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }
