@@ -21,6 +21,7 @@ type vm struct {
 	pid    string
 	folder string
 	kill   func()
+	ended  chan struct{}
 
 	mu    sync.Mutex
 	heard []string
@@ -34,15 +35,14 @@ func newVM(t *testing.T, socket, word string) *vm {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	v := &vm{pid: strconv.Itoa(cmd.Process.Pid), folder: t.TempDir(), ended: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait()
-		close(ended)
+		close(v.ended)
 	}()
-	v := &vm{pid: strconv.Itoa(cmd.Process.Pid), folder: t.TempDir()}
 	v.kill = func() {
 		_ = cmd.Process.Kill()
-		<-ended
+		<-v.ended
 	}
 	t.Cleanup(v.kill)
 	network := "unix"
@@ -211,6 +211,11 @@ func TestDeaf(t *testing.T) {
 	took, err := v.stop("1600ms")
 	if err == nil || !strings.Contains(err.Error(), "had to be killed") {
 		t.Errorf("got %v", err)
+	}
+	select {
+	case <-v.ended:
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
 	}
 	if took < 1400*time.Millisecond || took > 5*time.Second {
 		t.Errorf("killed after %v", took)
