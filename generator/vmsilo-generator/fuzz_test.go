@@ -18,8 +18,8 @@ var settings = map[string]map[string]int{
 		"OnFailureJobMode": 1, "OnSuccess": 1, "OnSuccessJobMode": 1, "PartOf": 1, "Requires": 1, "SourcePath": 1, "Upholds": 1,
 	},
 	"Service": {
-		"BindPaths": 1, "BindReadOnlyPaths": 1, "Environment": 20, "ExecStart": 2, "Slice": 1, "TimeoutStartSec": 1,
-		"TimeoutStopSec": 1, "User": 1,
+		"BindPaths": 1, "BindReadOnlyPaths": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2, "Slice": 1,
+		"TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},
 	"Timer":  {"OnActiveSec": 1, "OnUnitInactiveSec": 1},
 	"Socket": {"Environment": 1, "ExecStartPre": 2, "Slice": 1, "SocketUser": 1},
