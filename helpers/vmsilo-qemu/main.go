@@ -10,8 +10,8 @@
 // and else emulation of a processor that is fast to emulate. QEMU connects once to the socket of a device that runs
 // beside it, and does not try again: vmsilo-qemu waits until that is there, while systemd starts both at once.
 //
-// QEMU, with -no-reboot, has one exit status for a guest that powers off, one that reboots and one whose kernel panics.
-// vmsilo-qemu listens to its events and ends with 0, 32 and 34, as crosvm does. QEMU does not outlive it.
+// QEMU has one exit status for a guest that powers off, one that reboots and one whose kernel panics. vmsilo-qemu listens
+// to its events and ends with 0, 32 and 34, as crosvm does. QEMU does not outlive it.
 //
 // Options:
 //
