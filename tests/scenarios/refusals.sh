@@ -16,7 +16,7 @@ refused() {
   local vm=$1 before=$EPOCHREALTIME
   shift
   check "vmsilo@$vm does not start" fails systemctl start "vmsilo@$vm" 2>&1
-  check "vmsilo@$vm fails within 2 s" test $((${EPOCHREALTIME/./} - ${before/./})) -lt 2000000
+  check "vmsilo@$vm fails within $limit s" test $((${EPOCHREALTIME/./} - ${before/./})) -lt "${limit}000000"
   check "systemctl status vmsilo@$vm shows why" holds "$(why "vmsilo@$vm")" "$@"
   check "nothing is left of $vm" nothing_left "$vm"
 }
@@ -30,6 +30,7 @@ image() {
   touch "$1/vmlinuz" "$1/initrd" "$1/root.erofs"
 }
 
+limit=2
 refused nosuch 'no VM is named nosuch; none is configured'
 
 printf 'id = 3\nmemroy = "1G"\n' | write bad
@@ -92,6 +93,8 @@ printf 'id = 13\nhypervisor = "qemu"\nimage = "/srv/image"\ninitrd = "/srv/files
 systemctl daemon-reload
 refused nofiles 'its kernel "/srv/files" is neither a regular file nor a block device' 'its initrd "/dev/zero" is neither' \
   'its root "/srv/files/to-fifo" is neither'
+# All parts of these come up first, and go.
+limit=6
 if [[ -e /usr/libexec/virtiofsd ]]; then
   refused shadow 'its kernel "/srv/files/to-shadow" cannot be opened: permission denied' 'hint: the VM runs as uid 70012'
   # By root the file is seen.
@@ -106,7 +109,7 @@ qcow2_over() {
   { printf 'QFI\373\0\0\0\003\0\0\0\0\0\0\002\0\0\0\0\013'; head --bytes=492 /dev/zero; printf '/etc/shadow'; } |
     dd of="$1" conv=notrunc status=none
 }
-printf 'id = 14\nhypervisor = "qemu"\nimage = "/srv/image"\nroot = "/srv/files/root"\nshared_home = false\n' | write raw-qemu
+printf 'id = 14\nhypervisor = "qemu"\nimage = "/srv/image"\nroot = "/srv/files/root"\n[network.interfaces.lan0]\n' | write raw-qemu
 printf 'id = 17\nimage = "/srv/image"\nroot = "/srv/files/root"\nshared_home = false\n' | write raw-crosvm
 truncate --size=1M /srv/files/root
 qcow2_over /srv/files/root
