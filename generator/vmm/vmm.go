@@ -5,6 +5,7 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/generator/vmm/crosvm"
 	"vmsilo/generator/vmm/qemu"
+	"vmsilo/internal/paths"
 )
 
 // VMM turns a machine into the command that runs it.
@@ -22,4 +23,17 @@ type VMM struct {
 var ByName = map[string]VMM{
 	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command, Sandbox: crosvm.Sandbox},
 	"qemu":   {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
+}
+
+// Check returns the command that looks at the files which m's VMM will open, as the user who will open them. crosvm finds
+// out for itself what format a disk has, and a guest writes to its disks what it likes.
+func Check(m *machine.Machine) []string {
+	command := []string{
+		paths.Helper("vmsilo-disk"), "check",
+		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--disk=root,raw,ro=" + m.Root,
+	}
+	if m.Overlay.Type == "qcow2" {
+		command = append(command, "--ephemeral="+m.EphemeralDisk())
+	}
+	return command
 }

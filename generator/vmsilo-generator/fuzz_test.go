@@ -18,7 +18,7 @@ var settings = map[string]map[string]int{
 		"OnFailureJobMode": 1, "OnSuccess": 1, "OnSuccessJobMode": 1, "PartOf": 1, "Requires": 1, "SourcePath": 1, "Upholds": 1,
 	},
 	"Service": {
-		"BindPaths": 11, "BindReadOnlyPaths": 1, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2,
+		"BindPaths": 11, "BindReadOnlyPaths": 1, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
 		"MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ProtectHostname": 1, "ProtectKernelLogs": 1,
 		"ProtectKernelTunables": 1, "RestrictAddressFamilies": 1, "RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 1,
 		"TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,

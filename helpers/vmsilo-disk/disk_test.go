@@ -47,7 +47,21 @@ func TestCreateFails(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{nil, {"frob", "x"}, {"create", "--size=1"}, {"create", "--size=0", "x"}, {"create", "--size=-1", "x"}} {
+	for _, args := range [][]string{
+		nil,
+		{"frob", "x"},
+		{"create", "--size=1"},
+		{"create", "--size=0", "x"},
+		{"create", "--size=-1", "x"},
+		{"remove"},
+		{"check", "x"},
+		{"check", "--file=x"},
+		{"check", "--disk=x=/dev/null"},
+		{"check", "--disk=x,vmdk,ro=/dev/null"},
+		{"check", "--disk=x,raw=/dev/null"},
+		{"check", "--disk=x,raw,ro,x=/dev/null"},
+		{"check", "--disk=x,raw,RW=/dev/null"},
+	} {
 		if err := run(args); err == nil {
 			t.Errorf("%q is taken", args)
 		}

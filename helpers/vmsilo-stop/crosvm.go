@@ -5,14 +5,7 @@ import (
 	"time"
 )
 
-// crosvm controls crosvm: one JSON value a packet, the VmRequest of crosvm's vm_control crate.
-func crosvm(path string) control {
-	return control{
-		powerButton: func() error { return crosvmSend(path, `"Powerbtn"`) },
-		quit:        func() error { return crosvmSend(path, `"Exit"`) },
-	}
-}
-
+// crosvmSend controls crosvm: one JSON value a packet, the VmRequest of crosvm's vm_control crate.
 func crosvmSend(path, request string) error {
 	conn, err := net.DialTimeout("unixpacket", path, answerTime)
 	if err != nil {

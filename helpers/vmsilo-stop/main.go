@@ -2,25 +2,26 @@
 //
 // Synopsis:
 //
-//	vmsilo-stop --pid=PID [--timeout=DURATION] FOLDER
+//	vmsilo-stop --pid=PID [--timeout=DURATION] [--vsock=SOCKET] FOLDER
 //
 // Description:
 //
-// It presses the VM's power button through the control socket of the VMM, which is in FOLDER under the name of
-// its protocol, and waits for the VMM to end. A guest that has not ended after three quarters of the time is
-// not asked again: the VMM is told to quit. Without a process there is nothing to do.
+// It asks the guest's vmsilo-control to power off, and has half of the time for that. It then presses the VM's power
+// button through the control socket of the VMM, which is in FOLDER under the name of its protocol; after three quarters
+// of the time it tells the VMM to quit, and after seven eighths it kills it. A guest that cannot be asked costs no time. It
+// prints a line for each of these that did not end the VM. Without a process there is nothing to do.
 //
 // Options:
 //
 //	--pid      the VMM's process
 //	--timeout  how long the whole may take, a duration of Go or infinity; 60s when not given
+//	--vsock    the host's side of the VM's vsock device
 package main
 
 import (
 	"errors"
 	"flag"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -31,12 +32,13 @@ import (
 
 func main() { command.Main(run) }
 
-// forever is longer than any VM runs, and short enough to be counted in milliseconds of an int32.
-const forever = 24 * 24 * time.Hour
+// forever is longer than any VM runs, and short enough to be added to a time.
+const forever = 100 * 365 * 24 * time.Hour
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-stop", flag.ContinueOnError)
 	pidText := flags.String("pid", "", "the VMM's process")
+	device := flags.String("vsock", "", "the host's side of the VM's vsock device")
 	timeout := time.Minute
 	flags.Func("timeout", "how long the whole may take, or infinity", func(text string) (err error) {
 		if timeout = forever; text != "infinity" {
@@ -63,56 +65,21 @@ func run(args []string) error {
 	} else if err != nil {
 		return fmt.Errorf("opening process %d: %w", pid, err)
 	}
-	defer unix.Close(process)
-	return stop(process, flags.Arg(0), timeout)
+	return stop(process, steps(*device, flags.Arg(0)), timeout)
 }
 
-func stop(process int, folder string, timeout time.Duration) error {
-	control, err := findControl(folder)
-	if err != nil {
-		return err
+// steps returns the ways to end a VM, the gentlest first.
+func steps(device, folder string) []step {
+	var all []step
+	if device != "" {
+		all = append(all, step{
+			what: "asking the guest to power off", until: 4, orElse: true,
+			send: func(deadline time.Time) error { return askGuest(device, deadline) },
+		})
 	}
-	for _, step := range []struct {
-		name string
-		send func() error
-		wait time.Duration
-	}{
-		{"pressing the power button", control.powerButton, timeout * 3 / 4},
-		{"telling the VMM to quit", control.quit, timeout / 8},
-	} {
-		// A VMM that does not listen may end all the same, and the next step is harder than this one.
-		sendErr := step.send()
-		ended, err := waitFor(process, step.wait)
-		if err != nil || ended {
-			return err
-		}
-		fmt.Printf("the VM goes on %v after %s (%v)\n", step.wait, step.name, sendErr)
-	}
-	return errors.New("the VMM does not end")
-}
-
-// waitFor waits for the process to end.
-func waitFor(process int, limit time.Duration) (ended bool, err error) {
-	deadline := time.Now().Add(limit)
-	for {
-		left := max(0, time.Until(deadline).Milliseconds())
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, int(left))
-		if !errors.Is(err, unix.EINTR) {
-			return n > 0, err
-		}
-	}
-}
-
-// control is what every VMM's control socket can do.
-type control struct{ powerButton, quit func() error }
-
-// findControl returns the control of the socket that the VMM has put into folder.
-func findControl(folder string) (control, error) {
-	for name, protocol := range map[string]func(string) control{"qmp.sock": qmp, "crosvm.sock": crosvm} {
-		path := filepath.Join(folder, name)
-		if err := unix.Access(path, unix.F_OK); err == nil {
-			return protocol(path), nil
-		}
-	}
-	return control{}, fmt.Errorf("no VMM has a control socket in %q", folder)
+	return append(
+		all,
+		step{what: "pressing the power button", until: 6, send: func(time.Time) error { return askVMM(folder, powerButton) }},
+		step{what: "telling the VMM to quit", until: 7, send: func(time.Time) error { return askVMM(folder, quit) }},
+	)
 }

@@ -8,18 +8,8 @@ import (
 	"time"
 )
 
-// answerTime is how long a VMM may take to answer a command.
-const answerTime = 3 * time.Second
-
-// qmp controls QEMU: docs/interop/qmp-spec.rst of QEMU.
-func qmp(path string) control {
-	return control{
-		powerButton: func() error { return qmpExecute(path, "system_powerdown") },
-		quit:        func() error { return qmpExecute(path, "quit") },
-	}
-}
-
-// qmpExecute opens a session, in which each line of QEMU answers one of ours, and runs one command in it.
+// qmpExecute controls QEMU: it opens a session, in which each line of QEMU answers one of ours, and runs one command in
+// it. docs/interop/qmp-spec.rst of QEMU.
 func qmpExecute(path, command string) error {
 	conn, err := net.DialTimeout("unix", path, answerTime)
 	if err != nil {

@@ -4,93 +4,249 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// vmm is a process with a control socket that ends it when it hears word, or never.
-func vmm(t *testing.T, folder, socket, network string, word string) (pid string, heard *[]string) {
+// vm is a process with a control socket and a guest, and what they are asked for.
+type vm struct {
+	pid    string
+	folder string
+	kill   func()
+	ended  chan struct{}
+
+	mu    sync.Mutex
+	heard []string
+	when  []time.Time
+}
+
+// newVM starts a VM whose VMM has the named control socket, and ends when it is asked for word.
+func newVM(t *testing.T, socket, word string) *vm {
 	t.Helper()
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	v := &vm{pid: strconv.Itoa(cmd.Process.Pid), folder: t.TempDir(), ended: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait()
-		close(ended)
+		close(v.ended)
 	}()
-	l, err := net.Listen(network, filepath.Join(folder, socket))
+	v.kill = func() {
+		_ = cmd.Process.Kill()
+		<-v.ended
+	}
+	t.Cleanup(v.kill)
+	network := "unix"
+	if socket == "crosvm.sock" {
+		network = "unixpacket"
+	}
+	v.listen(t, network, socket, func(conn net.Conn) {
+		if network == "unix" {
+			_, _ = io.WriteString(conn, "{\"QMP\": {}}\n")
+		}
+		for packet := make([]byte, 4096); ; {
+			n, err := conn.Read(packet)
+			if err != nil {
+				return
+			}
+			said := strings.TrimSpace(string(packet[:n]))
+			if !strings.Contains(said, "qmp_capabilities") {
+				v.hear(said)
+			}
+			if word != "" && strings.Contains(said, word) {
+				v.kill()
+			}
+			_, _ = io.WriteString(conn, "{\"event\": \"RTC_CHANGE\", \"data\": {}}\n{\"return\": {}}\n")
+		}
+	})
+	return v
+}
+
+// listen has serve talk to whoever connects.
+func (v *vm) listen(t *testing.T, network, socket string, serve func(net.Conn)) {
+	t.Helper()
+	l, err := net.Listen(network, filepath.Join(v.folder, socket))
 	if err != nil {
 		t.Fatal(err)
 	}
-	heard = &[]string{}
+	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			if network == "unix" {
-				_, _ = conn.Write([]byte("{\"QMP\": {}}\n"))
-			}
-			lines := bufio.NewReader(conn)
-			for {
-				line := make([]byte, 4096)
-				n, err := lines.Read(line)
-				if err != nil {
-					break
-				}
-				*heard = append(*heard, strings.TrimSpace(string(line[:n])))
-				if word != "" && strings.Contains(string(line[:n]), word) {
-					_ = cmd.Process.Kill()
-					<-ended
-				}
-				_, _ = conn.Write([]byte("{\"event\": \"RTC_CHANGE\", \"data\": {}}\n{\"return\": {}}\n"))
-			}
-			conn.Close()
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
 		}
 	}()
-	t.Cleanup(func() {
-		l.Close()
-		_ = cmd.Process.Kill()
-		<-ended
-	})
-	return strconv.Itoa(cmd.Process.Pid), heard
 }
 
-func TestStop(t *testing.T) {
-	for _, c := range []struct{ socket, network, word, want string }{
-		{"qmp.sock", "unix", "system_powerdown", "system_powerdown"},
-		{"qmp.sock", "unix", `"quit"`, "quit"},
-		{"crosvm.sock", "unixpacket", `"Powerbtn"`, "Powerbtn"},
-		{"crosvm.sock", "unixpacket", `"Exit"`, "Exit"},
+// guest gives the VM a guest that answers a request to it with these bytes, and a device that answers before.
+func (v *vm) guest(t *testing.T, device, answer string, after func()) {
+	t.Helper()
+	v.listen(t, "unix", "host.sock", func(conn net.Conn) {
+		from := bufio.NewReader(conn)
+		line, _ := from.ReadString('\n')
+		_, _ = io.WriteString(conn, device)
+		request := make([]byte, len("vmsilo1\n")+4)
+		if strings.HasPrefix(device, "OK") {
+			_, _ = io.ReadFull(from, request)
+			v.hear(line + string(request))
+		}
+		_, _ = io.WriteString(conn, answer)
+		after()
+	})
+}
+
+func (v *vm) hear(said string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.heard, v.when = append(v.heard, said), append(v.when, time.Now())
+}
+
+// stop runs the command on the VM, and returns how long it took.
+func (v *vm) stop(timeout string) (time.Duration, error) {
+	start := time.Now()
+	err := run([]string{"--pid=" + v.pid, "--timeout=" + timeout, "--vsock=" + filepath.Join(v.folder, "host.sock"), v.folder})
+	return time.Since(start), err
+}
+
+const powerOff = "CONNECT 5002\nvmsilo1\n\x05\x00\x00\x00"
+
+func TestGuest(t *testing.T) {
+	v := newVM(t, "qmp.sock", "")
+	v.guest(t, "OK 1073741824\n", "vmsilo1\n\x86\x00\x00\x00", v.kill)
+	took, err := v.stop("1m")
+	if err != nil || took > 20*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !slices.Equal(v.heard, []string{powerOff}) {
+		t.Errorf("heard %q", v.heard)
+	}
+}
+
+// The guest that powers off need not say so.
+func TestGuestSaysNothing(t *testing.T) {
+	v := newVM(t, "qmp.sock", "")
+	v.guest(t, "OK 1073741824\n", "", func() {
+		v.kill()
+		select {}
+	})
+	if took, err := v.stop("1m"); err != nil || took > 20*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+func TestVMM(t *testing.T) {
+	for _, c := range []struct{ socket, word string }{
+		{"qmp.sock", "system_powerdown"},
+		{"qmp.sock", `"quit"`},
+		{"crosvm.sock", `"Powerbtn"`},
+		{"crosvm.sock", `"Exit"`},
 	} {
-		t.Run(c.want, func(t *testing.T) {
-			dir := t.TempDir()
-			pid, heard := vmm(t, dir, c.socket, c.network, c.word)
-			if err := run([]string{"--pid=" + pid, "--timeout=1s", dir}); err != nil {
+		t.Run(c.word, func(t *testing.T) {
+			v := newVM(t, c.socket, c.word)
+			if _, err := v.stop("1s"); err != nil {
 				t.Fatal(err)
 			}
-			if last := (*heard)[len(*heard)-1]; !strings.Contains(last, c.want) {
-				t.Errorf("heard %q last", last)
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if last := v.heard[len(v.heard)-1]; !strings.Contains(last, c.word) {
+				t.Errorf("heard %q", v.heard)
 			}
 		})
 	}
 }
 
-func TestStopGivesUp(t *testing.T) {
-	dir := t.TempDir()
-	pid, _ := vmm(t, dir, "qmp.sock", "unix", "")
+// What a guest does in the place of an answer costs its half of the time at most, and nothing where it is no answer.
+func TestBadGuests(t *testing.T) {
+	silent := func() { select {} }
+	for name, c := range map[string]struct {
+		device, answer string
+		after          func()
+		least, most    time.Duration
+	}{
+		"no agent":            {"", "", func() {}, 0, 1900 * time.Millisecond},
+		"device says no":      {"no\n", "", silent, 0, 1900 * time.Millisecond},
+		"nonsense":            {"OK 1\n", "SSH-2.0-OpenSSH\r\n", silent, 0, 1900 * time.Millisecond},
+		"long frame":          {"OK 1\n", "vmsilo1\n\x81\xff\xff\xff", silent, 0, 1900 * time.Millisecond},
+		"another frame":       {"OK 1\n", "vmsilo1\n\x81\x00\x00\x01x", silent, 0, 1900 * time.Millisecond},
+		"cannot":              {"OK 1\n", "vmsilo1\n\x85\x00\x00\x03\x7dno", silent, 0, 1900 * time.Millisecond},
+		"accepts, and closes": {"OK 1\n", "vmsilo1\n", func() {}, 0, 1900 * time.Millisecond},
+		"silent device":       {"", "", silent, 2 * time.Second, 3400 * time.Millisecond},
+		"silent":              {"OK 1\n", "", silent, 2 * time.Second, 3400 * time.Millisecond},
+		"half a frame":        {"OK 1\n", "vmsilo1\n\x86", silent, 2 * time.Second, 3400 * time.Millisecond},
+		"says that it will":   {"OK 1\n", "vmsilo1\n\x86\x00\x00\x00", silent, 2 * time.Second, 3400 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVM(t, "qmp.sock", "system_powerdown")
+			v.guest(t, c.device, c.answer, c.after)
+			took, err := v.stop("4s")
+			if err != nil || took < c.least || took > c.most {
+				t.Errorf("%v after %v", err, took)
+			}
+		})
+	}
+}
+
+func TestDeaf(t *testing.T) {
+	v := newVM(t, "qmp.sock", "")
+	v.guest(t, "OK 1\n", "vmsilo1\n\x86\x00\x00\x00", func() { select {} })
 	start := time.Now()
-	err := run([]string{"--pid=" + pid, "--timeout=400ms", dir})
-	if err == nil || time.Since(start) > 20*time.Second {
-		t.Errorf("got %v after %v", err, time.Since(start))
+	took, err := v.stop("1600ms")
+	if err == nil || !strings.Contains(err.Error(), "had to be killed") {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-v.ended:
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
+	}
+	if took < 1400*time.Millisecond || took > 5*time.Second {
+		t.Errorf("killed after %v", took)
+	}
+	want := []struct {
+		said string
+		at   time.Duration
+	}{{powerOff, 0}, {"system_powerdown", 800 * time.Millisecond}, {"quit", 1200 * time.Millisecond}}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.heard) != len(want) {
+		t.Fatalf("heard %q", v.heard)
+	}
+	for i, w := range want {
+		after := v.when[i].Sub(start)
+		if !strings.Contains(v.heard[i], w.said) || after < w.at {
+			t.Errorf("heard %q after %v", v.heard[i], after)
+		}
+	}
+}
+
+// A VMM that hangs takes connections and says nothing. One that has no control socket cannot be asked.
+func TestHung(t *testing.T) {
+	v := newVM(t, "other.sock", "")
+	if took, err := v.stop("400ms"); err == nil || took > time.Second {
+		t.Errorf("without a socket: %v after %v", err, took)
+	}
+	v = newVM(t, "other.sock", "")
+	v.listen(t, "unix", "qmp.sock", func(net.Conn) { select {} })
+	if took, err := v.stop("400ms"); err == nil || took > time.Second {
+		t.Errorf("%v after %v", err, took)
 	}
 }
 
@@ -110,12 +266,11 @@ func TestQMPAnswer(t *testing.T) {
 }
 
 func TestInfinity(t *testing.T) {
-	dir := t.TempDir()
-	pid, _ := vmm(t, dir, "qmp.sock", "unix", "system_powerdown")
-	if err := run([]string{"--pid=" + pid, "--timeout=infinity", dir}); err != nil {
+	v := newVM(t, "qmp.sock", "system_powerdown")
+	if _, err := v.stop("infinity"); err != nil {
 		t.Fatal(err)
 	}
-	if err := run([]string{"--pid=1", "--timeout=soon", dir}); err == nil {
+	if err := run([]string{"--pid=1", "--timeout=soon", v.folder}); err == nil {
 		t.Error("soon is taken for a time")
 	}
 }

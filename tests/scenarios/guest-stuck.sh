@@ -19,7 +19,7 @@ said() {
 }
 
 rewire lost 's/serial=vmsilo-overlay/serial=elsewhere/'
-rewire worn 's/driver=qcow2,discard=unmap,detect-zeroes=unmap/driver=qcow2,read-only=on/'
+rewire worn 's/\\"detect-zeroes\\":\\"unmap\\",\\"discard\\":\\"unmap\\"/\\"read-only\\":true/'
 systemctl daemon-reload
 systemctl start vmsilo@lost vmsilo@worn
 for vm in lost worn; do

@@ -68,12 +68,13 @@ given() {
 check "the VMM was started" given -name guest=strings
 check "arguments" given -x $'a b\nExecStartPre=/bin/false' '%n' '$MAINPID' '${HOME}' '"' "'" "\\" '' 'ü' ';' -- '@-+!:' $'\t '
 check "the image's path" given -kernel '/srv/image, of 100% "$HOME"/vmlinuz' -initrd
-check "the same in a list of QEMU's, whose comma is double" holds "$words" \
-  'file.filename=/srv/image,, of 100% "$HOME"/root.erofs'
+check "the same in JSON" holds "$words" '"filename":"/srv/image, of 100% \"$HOME\"/root.erofs"'
 check "kernel parameters" holds "$words" $' a=%H b="x y" c=${HOME}$$ d=\\ e=\'é\'\n'
 check "the description" same 'VM strings: a ExecStart=/bin/sh 100% $HOME \' \
   "$(systemctl show --property=Description --value vmsilo@strings)"
-check "nothing was run before the VMM" same '' "$(systemctl show --property=ExecStartPre --value vmsilo@strings)"
+before=$(systemctl show --property=ExecStartPre --value vmsilo@strings)
+# Which found them under their names.
+check "nothing was run before the VMM but the look at its files" same path=/usr/libexec/vmsilo/vmsilo-disk "$(grep -o 'path=[^ ]*' <<<"$before")"
 check "the home's folder was made under its name" test -d "$home"
 check "and is what virtiofsd would see" same "$home:$home:rbind" \
   "$(systemctl show --property=BindPaths --value vmsilo-share@strings:home.service)"

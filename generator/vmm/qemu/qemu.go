@@ -3,8 +3,8 @@
 package qemu
 
 import (
+	"encoding/json"
 	"fmt"
-	"strings"
 
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
@@ -12,6 +12,7 @@ import (
 
 // PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
 const (
+	slotPanic   = 0x01
 	slotRoot    = 0x02
 	slotOverlay = 0x03
 	slotVsock   = 0x05
@@ -21,7 +22,8 @@ const (
 // Program is QEMU for guests of this architecture.
 const Program = "qemu-system-x86_64"
 
-// Command returns the command that runs m in the foreground, its console on standard output.
+// Command returns the command that runs m in the foreground, its console on standard output. No path of a socket has a
+// comma, which would end it.
 func Command(m *machine.Machine) []string {
 	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest", Program}
 	a.add("-name", "guest="+m.Name)
@@ -32,12 +34,16 @@ func Command(m *machine.Machine) []string {
 	a.add("-machine", "q35,memory-backend=mem,sata=off,smbus=off,usb=off,vmport=off")
 	a.add("-object", fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory))
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
-	a.add("-no-reboot")
-	a.add("-qmp", "unix:"+escape(m.Runtime("vmm", "qmp.sock"))+",server=on,wait=off")
+	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
+	a.add("-action", "reboot=shutdown,panic=shutdown")
+	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", slotPanic))
+	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
 	a.console(m)
-	a.disk("vmsilo-root", "driver=raw,read-only=on", m.Root, slotRoot)
+	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, m.Root, slotRoot)
 	if m.Overlay.Type == "qcow2" {
-		a.disk("vmsilo-overlay", "driver=qcow2,discard=unmap,detect-zeroes=unmap", m.EphemeralDisk(), slotOverlay)
+		// No backing file, whatever its header says.
+		overlay := block{"driver": "qcow2", "backing": nil, "discard": "unmap", "detect-zeroes": "unmap"}
+		a.disk("vmsilo-overlay", overlay, m.EphemeralDisk(), slotOverlay)
 	}
 	for _, s := range m.Shares {
 		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%#x", s.Tag, s.Slot))
@@ -65,20 +71,26 @@ func (a *args) add(words ...string) { *a = append(*a, words...) }
 // and the second, on which the guest has a shell, on a socket. One port cannot do both without a process between.
 func (a *args) console(m *machine.Machine) {
 	a.add("-chardev", "stdio,id=log,signal=off", "-serial", "chardev:log")
-	a.add("-chardev", "socket,id=console,path="+escape(m.Runtime("vmm", "console.sock"))+",server=on,wait=off")
+	a.add("-chardev", "socket,id=console,path="+m.Runtime("vmm", "console.sock")+",server=on,wait=off")
 	a.add("-serial", "chardev:console")
 }
 
+// block is a BlockdevOptions of QEMU's qapi/block-core.json.
+type block map[string]any
+
 // disk adds a virtio disk whose serial is id. The format is always given, never probed.
-func (a *args) disk(id, driver, path string, slot int) {
-	a.add("-blockdev", fmt.Sprintf("node-name=%s,%s,file.driver=file,file.filename=%s", id, driver, escape(path)))
+func (a *args) disk(id string, b block, path string, slot int) {
+	b["node-name"], b["file"] = id, block{"driver": "file", "filename": path}
+	// Maps of texts and truths, in the order of their keys.
+	options, err := json.Marshal(b)
+	if err != nil {
+		panic(err)
+	}
+	a.add("-blockdev", string(options))
 	a.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,addr=%#x", id, id, slot))
 }
 
 func (a *args) vhostUser(id, socket, device string) {
-	a.add("-chardev", fmt.Sprintf("socket,id=%s,path=%s", id, escape(socket)))
+	a.add("-chardev", fmt.Sprintf("socket,id=%s,path=%s", id, socket))
 	a.add("-device", device+",chardev="+id)
 }
-
-// escape doubles the comma, which ends a value in QEMU's options.
-func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/command"
+)
+
+// image is a file that the VMM will open.
+type image struct {
+	what, path string
+	// format is "raw", "qcow2", or "" for what has none.
+	format   string
+	writable bool
+	// plain tells that it is ours: a file, which no symbolic link leads to.
+	plain bool
+}
+
+func runCheck(args []string) error {
+	var images []image
+	flags := flag.NewFlagSet("vmsilo-disk check", flag.ContinueOnError)
+	flags.Func("file", "a file that the VMM reads, as WHAT=PATH", func(text string) error {
+		what, path, ok := strings.Cut(text, "=")
+		images = append(images, image{what: what, path: path})
+		return valid(ok)
+	})
+	flags.Func("disk", "a disk, as WHAT,FORMAT,ro=PATH or WHAT,FORMAT,rw=PATH", func(text string) error {
+		options, path, ok := strings.Cut(text, "=")
+		words := append(strings.Split(options, ","), "", "")
+		images = append(images, image{what: words[0], path: path, format: words[1], writable: words[2] == "rw"})
+		return valid(ok && len(words) == 5 && (words[1] == "raw" || words[1] == "qcow2") && (words[2] == "ro" || words[2] == "rw"))
+	})
+	flags.Func("ephemeral", "the ephemeral disk", func(path string) error {
+		images = append(images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true})
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 0 {
+		return fmt.Errorf("want options alone, got %q", flags.Args())
+	}
+	for _, i := range images {
+		if err := i.check(); err != nil {
+			return fmt.Errorf("this VM cannot start: its %s %q %w", i.what, i.path, err)
+		}
+	}
+	return nil
+}
+
+func valid(ok bool) error {
+	if !ok {
+		return errors.New("malformed")
+	}
+	return nil
+}
+
+// check returns what is wrong with the image, in words that follow its name.
+func (i image) check() error {
+	file, size, err := i.open()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(file)
+	h, err := readHeader(file, size)
+	if err != nil {
+		return fmt.Errorf("cannot be read: %w", err)
+	}
+	switch i.format {
+	case "raw":
+		if other := h.format(); other != "" {
+			return command.Errorf("the VM may have written it, to read the host's files; put back the first and last 512 bytes that the disk should have, or another disk",
+				"is to be raw, and has the header of %s", other)
+		}
+	case "qcow2":
+		return h.qcow2()
+	}
+	return nil
+}
+
+// open opens the image as the VMM will, and returns its size in bytes.
+func (i image) open() (file int, size int64, err error) {
+	seen, err := i.look()
+	if err != nil {
+		return -1, 0, err
+	}
+	defer unix.Close(seen)
+	var st unix.Stat_t
+	if err := unix.Fstat(seen, &st); err != nil {
+		return -1, 0, fmt.Errorf("cannot be looked at: %w", err)
+	}
+	switch kind := st.Mode & unix.S_IFMT; {
+	case kind == unix.S_IFLNK:
+		return -1, 0, errors.New("is a symbolic link")
+	case kind == unix.S_IFBLK && i.format != "" && !i.plain:
+	case kind != unix.S_IFREG:
+		return -1, 0, errors.New("is not a regular file")
+	}
+	mode := unix.O_RDONLY
+	if i.writable {
+		mode = unix.O_RDWR
+	}
+	// The same file by another name. What holds a lease on it does not hold this up.
+	file, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", seen), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, 0, command.Errorf(fmt.Sprintf("the VM runs as uid %d, which has to reach the file", os.Getuid()), "cannot be opened: %w", err)
+	}
+	size, err = unix.Seek(file, 0, unix.SEEK_END)
+	if err != nil {
+		unix.Close(file)
+		return -1, 0, fmt.Errorf("cannot be read: %w", err)
+	}
+	return file, size, nil
+}
+
+// look returns a descriptor for the image that nothing can be read from.
+func (i image) look() (int, error) {
+	at, name, follow := unix.AT_FDCWD, i.path, 0
+	if i.plain {
+		folder, err := unix.Open(filepath.Dir(i.path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, fmt.Errorf("is not there: %w", err)
+		}
+		defer unix.Close(folder)
+		at, name, follow = folder, filepath.Base(i.path), unix.O_NOFOLLOW
+	}
+	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_CLOEXEC|follow, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return -1, errors.New("is not there")
+	case err != nil:
+		return -1, command.Errorf(fmt.Sprintf("the VM runs as uid %d, which has to reach the file", os.Getuid()), "cannot be reached: %w", err)
+	}
+	return fd, nil
+}
