@@ -18,33 +18,43 @@ import (
 	"vmsilo/internal/protocol"
 )
 
-// unified returns a control group of this test's own, in the unified hierarchy wherever that is.
-func unified(t *testing.T) *groups {
+// hierarchy returns where the unified hierarchy is.
+func hierarchy(t *testing.T) string {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(string(mounts), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) < 3 || fields[2] != "cgroup2" {
-			continue
+		if fields := strings.Fields(line); len(fields) > 2 && fields[2] == "cgroup2" {
+			return fields[1]
 		}
-		folder, err := os.MkdirTemp(fields[1], "vmsilo-test-")
-		if errors.Is(err, os.ErrPermission) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := os.Remove(folder); err != nil {
-				t.Errorf("a control group is left: %v", err)
-			}
-		})
-		return &groups{folder: folder}
 	}
-	t.Skip("this test makes control groups in the unified hierarchy: run it as root")
-	return nil
+	t.Skip("there is no unified hierarchy")
+	return ""
+}
+
+// newGroup returns a control group of this test's own.
+func newGroup(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp(hierarchy(t), "vmsilo-test-")
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("this test makes control groups: run it as root")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// What was killed takes a moment to end.
+		err := os.Remove(folder)
+		for try := 0; err != nil && try < 100; try++ {
+			time.Sleep(10 * time.Millisecond)
+			err = os.Remove(folder)
+		}
+		if err != nil {
+			t.Errorf("a control group is left: %v", err)
+		}
+	})
+	return folder
 }
 
 // serve starts an agent, and returns how to connect to it.
@@ -63,7 +73,7 @@ func serve(t *testing.T) (dial func() net.Conn) {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	a := &agent{groups: unified(t), env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
+	a := &agent{groups: &groups{folder: newGroup(t)}, env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
 	done := make(chan error, 1)
 	go func() { done <- a.serve(listener, 200*time.Millisecond) }()
 	t.Cleanup(func() {
@@ -106,8 +116,15 @@ func begin(t *testing.T, conn net.Conn, p protocol.Program) host {
 	return host{conn, protocol.NewGuestReader(conn), to}
 }
 
-// end reads until the end, and returns all output and how it ended.
+// end reads until the end, closes, and returns all output and how it ended.
 func (h host) end(t *testing.T) (stdout, stderr, ended string) {
+	t.Helper()
+	defer h.Close()
+	return h.endOpen(t)
+}
+
+// endOpen is end without closing.
+func (h host) endOpen(t *testing.T) (stdout, stderr, ended string) {
 	t.Helper()
 	for {
 		kind, payload, err := h.from.Next()
@@ -121,14 +138,12 @@ func (h host) end(t *testing.T) (stdout, stderr, ended string) {
 			stderr += string(payload)
 		case protocol.Window:
 		case protocol.Ended:
-			h.Close()
 			status, err := protocol.ParseStatus(payload)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return stdout, stderr, fmt.Sprint(status.Shell())
 		case protocol.Failed:
-			h.Close()
 			f := protocol.ParseFailure(payload)
 			return stdout, stderr, fmt.Sprintf("%d %s", f.Code, f.Text)
 		}
@@ -287,6 +302,50 @@ func TestGone(t *testing.T) {
 	if n, err := unix.Poll(fds, 1000); n != 1 {
 		t.Errorf("process %d goes on after a second: %v", pid, err)
 	}
+}
+
+// A process outside of the program's group may keep the output open for ever. What was written until the program's end is
+// sent, and nobody waits for more.
+func TestOutputHeldOpen(t *testing.T) {
+	// It leaves the group, as what a service manager starts is in none of ours.
+	script := "leave=" + newGroup(t) + "; holder() { sh -c 'echo $PPID' >$leave/cgroup.procs; exec sleep 100; }; holder & pid=$!; " +
+		"until grep -q ${leave##*/} /proc/$pid/cgroup; do :; done; echo $pid; head -c 60000 /dev/zero >&2; exit 3"
+	h := begin(t, serve(t)(), shell(script))
+	_ = h.SetDeadline(time.Now().Add(20 * time.Second))
+	stdout, stderr, ended := h.end(t)
+	var pid int
+	if _, err := fmt.Sscan(stdout, &pid); err != nil {
+		t.Fatalf("%q: %v", stdout, err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Errorf("process %d did not hold the output: %v", pid, err)
+	}
+	if len(stderr) != 60000 || ended != "3" {
+		t.Errorf("%d bytes, %s", len(stderr), ended)
+	}
+}
+
+// What a program has made below its group goes with it.
+func TestNestedGroups(t *testing.T) {
+	dial := serve(t)
+	script := "g=" + hierarchy(t) + "$(sed -n s/^0:://p /proc/self/cgroup); mkdir -p $g/a/b $g/c && echo $$ >$g/a/b/cgroup.procs && (setsid sleep 100 &) && echo made"
+	if stdout, stderr, ended := begin(t, dial(), shell(script)).end(t); stdout != "made\n" || ended != "0" {
+		t.Errorf("%q, %q, %s", stdout, stderr, ended)
+	}
+	// The test fails at its end if any of the groups is left.
+}
+
+// A reader who takes his time gets all of it: the guest does not close before the host has.
+func TestHostClosesFirst(t *testing.T) {
+	h := begin(t, serve(t)(), shell("echo out"))
+	if stdout, _, ended := h.endOpen(t); stdout != "out\n" || ended != "0" {
+		t.Fatalf("%q, %s", stdout, ended)
+	}
+	_ = h.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if _, _, err := h.from.Next(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("two seconds after the end: %v", err)
+	}
+	h.Close()
 }
 
 func TestInput(t *testing.T) {
