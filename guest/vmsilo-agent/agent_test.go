@@ -309,9 +309,11 @@ func TestGone(t *testing.T) {
 func TestOutputHeldOpen(t *testing.T) {
 	// It leaves the group, as what a service manager starts is in none of ours.
 	script := "leave=" + newGroup(t) + "; holder() { sh -c 'echo $PPID' >$leave/cgroup.procs; exec sleep 100; }; holder & pid=$!; " +
-		"until grep -q ${leave##*/} /proc/$pid/cgroup; do :; done; echo $pid; head -c 60000 /dev/zero >&2; exit 3"
+		"until grep -q ${leave##*/} /proc/$pid/cgroup; do :; done; echo $pid; head -c 1000000 /dev/zero >&2; exit 3"
 	h := begin(t, serve(t)(), shell(script))
 	_ = h.SetDeadline(time.Now().Add(20 * time.Second))
+	// So that there is something left in the pipe when the program has ended.
+	h.from = protocol.NewGuestReader(slow{h})
 	stdout, stderr, ended := h.end(t)
 	var pid int
 	if _, err := fmt.Sscan(stdout, &pid); err != nil {
@@ -320,9 +322,16 @@ func TestOutputHeldOpen(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Errorf("process %d did not hold the output: %v", pid, err)
 	}
-	if len(stderr) != 60000 || ended != "3" {
+	if len(stderr) != 1000000 || ended != "3" {
 		t.Errorf("%d bytes, %s", len(stderr), ended)
 	}
+}
+
+type slow struct{ io.Reader }
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return s.Reader.Read(p)
 }
 
 // What a program has made below its group goes with it.
