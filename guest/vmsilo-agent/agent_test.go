@@ -299,7 +299,11 @@ func TestGone(t *testing.T) {
 	defer unix.Close(process)
 	h.Close()
 	fds := []unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}
-	if n, err := unix.Poll(fds, 1000); n != 1 {
+	n, err := unix.Poll(fds, 1000)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Poll(fds, 1000)
+	}
+	if n != 1 {
 		t.Errorf("process %d goes on after a second: %v", pid, err)
 	}
 }
