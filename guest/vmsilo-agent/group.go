@@ -21,6 +21,8 @@ import (
 type groups struct {
 	folder string
 	last   atomic.Uint64
+	// spare is a group for the next program: the kernel takes its time to make one.
+	spare atomic.Pointer[group]
 }
 
 // ownGroups looks up where vmsilo-agent is.
@@ -40,8 +42,37 @@ func ownGroups() (*groups, error) {
 // group is the control group of a program and of all that it starts.
 type group struct {
 	path string
-	// file is the folder, for clone.
-	file *os.File
+	// folder is a descriptor of it, for clone.
+	folder int
+}
+
+// take returns a group, which is empty and new.
+func (g *groups) take() (*group, error) {
+	if spare := g.spare.Swap(nil); spare != nil {
+		return spare, nil
+	}
+	return g.create()
+}
+
+// putAway removes a group that is empty, and sees to it that there is one for the next program.
+func (g *groups) putAway(old *group) {
+	if err := old.remove(); err != nil {
+		complain(fmt.Errorf("removing a control group: %w", err))
+	}
+	if g.spare.Load() != nil {
+		return
+	}
+	// Without one the next program has its own to make, and says what is wrong.
+	if fresh, err := g.create(); err == nil && !g.spare.CompareAndSwap(nil, fresh) {
+		_ = fresh.remove()
+	}
+}
+
+// close removes the group for a program that does not come.
+func (g *groups) close() {
+	if spare := g.spare.Swap(nil); spare != nil {
+		_ = spare.remove()
+	}
 }
 
 func (g *groups) create() (*group, error) {
@@ -54,11 +85,11 @@ func (g *groups) create() (*group, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("making a control group: %w", err)
 		}
-		file, err := os.Open(path)
+		folder, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return nil, fmt.Errorf("making a control group: %w", errors.Join(err, os.Remove(path)))
 		}
-		return &group{path, file}, nil
+		return &group{path, folder}, nil
 	}
 }
 
@@ -72,16 +103,16 @@ const goneTime = 5 * time.Second
 
 // end kills what is in the group, and waits until it is empty.
 func (g *group) end() error {
-	events, err := os.Open(filepath.Join(g.path, "cgroup.events"))
+	events, err := unix.Openat(g.folder, "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("ending what the program started: %w", err)
 	}
-	defer events.Close()
+	defer unix.Close(events)
 	text := make([]byte, 256)
 	killed := false
 	for deadline := time.Now().Add(goneTime); time.Now().Before(deadline); {
-		n, err := events.ReadAt(text, 0)
-		if n == 0 {
+		n, err := unix.Pread(events, text, 0)
+		if n <= 0 {
 			return fmt.Errorf("ending what the program started: %w", err)
 		}
 		if bytes.Contains(text[:n], []byte("populated 0")) {
@@ -94,7 +125,7 @@ func (g *group) end() error {
 			killed = true
 		}
 		// A change of the file is an exceptional condition of it.
-		fds := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}
+		fds := []unix.PollFd{{Fd: int32(events), Events: unix.POLLPRI}}
 		_, _ = unix.Poll(fds, int(time.Until(deadline).Milliseconds())+1)
 	}
 	return errors.New("what the program started does not end")
@@ -112,5 +143,5 @@ func (g *group) remove() error {
 	for _, folder := range slices.Backward(folders) {
 		err = errors.Join(err, os.Remove(folder))
 	}
-	return errors.Join(err, g.file.Close())
+	return errors.Join(err, unix.Close(g.folder))
 }

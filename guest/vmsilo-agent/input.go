@@ -1,46 +1,134 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/protocol"
 )
 
 // input is what the host has sent for the program and the program has not read yet: as much as the host may send.
+//
+// While nothing waits here, what comes is moved from the connection into the program's pipe by the kernel. What the pipe
+// has no room for waits, so that the frames behind it are seen.
 type input struct {
+	// pipe is the program's input where it is a pipe, and nil where it is a terminal.
+	pipe *os.File
+
 	mu      sync.Mutex
 	changed sync.Cond
 	chunks  [][]byte
-	// used is what the host has sent and has not been allowed again.
-	used  int
-	ended bool
+	// writing tells that a chunk is on its way to the program.
+	writing bool
+	// used is what the host has sent and has not been allowed again; read is how much of that the program has.
+	used, read int
+	// closed tells that the program has closed its input. The rest is thrown away, so that the host can go on.
+	ended, closed bool
+	// enlarged tells that the pipe has its pipeSize, where it may.
+	enlarged bool
 }
 
-func newInput() *input {
-	in := &input{}
+func newInput(pipe *os.File) *input {
+	in := &input{pipe: pipe}
 	in.changed.L = &in.mu
 	return in
 }
 
-// add takes a Stdin frame, which becomes the input's own; one without bytes is the end.
-func (in *input) add(chunk []byte) error {
+// receive takes the payload of a Stdin frame from the host; one without bytes is the end. The error is that of the
+// connection, or wraps protocol.ErrMalformed.
+func (in *input) receive(conn *os.File, from *protocol.Reader, size int) error {
+	straight, wanted, err := in.expect(size)
+	if err != nil || size == 0 {
+		return err
+	}
+	moved := 0
+	if straight {
+		if moved, err = in.move(conn, size); err != nil {
+			return err
+		}
+	}
+	if moved == size {
+		return nil
+	}
+	rest, err := from.Payload(size - moved)
+	if err != nil || !wanted {
+		return err
+	}
+	in.add(bytes.Clone(rest))
+	return nil
+}
+
+// expect counts a frame that is about to be read. It tells whether its bytes may go straight to the program, and whether
+// anybody wants them.
+func (in *input) expect(size int) (straight, wanted bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.ended {
-		return nil
+		return false, false, nil
 	}
-	if in.used += len(chunk); in.used > protocol.InitialWindow {
-		return fmt.Errorf("%w: %d bytes of input more than are allowed", protocol.ErrMalformed, in.used-protocol.InitialWindow)
+	if in.used += size; in.used > protocol.InitialWindow {
+		return false, false, fmt.Errorf("%w: %d bytes of input more than are allowed", protocol.ErrMalformed, in.used-protocol.InitialWindow)
 	}
-	if len(chunk) == 0 {
+	if size == 0 {
 		in.ended = true
-	} else {
-		in.chunks = append(in.chunks, chunk)
+		in.changed.Signal()
 	}
-	in.changed.Signal()
-	return nil
+	return in.pipe != nil && len(in.chunks) == 0 && !in.writing && !in.closed, true, nil
+}
+
+// move has the kernel move bytes to the program until there are so many, or its pipe is full.
+func (in *input) move(conn *os.File, size int) (moved int, err error) {
+	s := splicer{conn: conn, pipe: in.pipe, lowest: 1}
+	if size >= bulk {
+		in.enlarge()
+	}
+	for moved < size && err == nil {
+		var n int
+		n, err = s.splice(size - moved)
+		moved += n
+	}
+	s.wakeAt(1)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.took(moved)
+	switch {
+	case errors.Is(err, errFull):
+		return moved, nil
+	case errors.Is(err, unix.EPIPE) || errors.Is(err, os.ErrClosed):
+		in.closed = true
+		return moved, nil
+	}
+	return moved, err
+}
+
+// pipeSize is the size of the pipe of a program that is sent much. One of the usual 64 KiB is full half of the time.
+const pipeSize = 256 << 10
+
+// enlarge makes the pipe larger, where the user may: pipe(7), pipe-user-pages-soft.
+func (in *input) enlarge() {
+	if !in.enlarged {
+		in.enlarged = true
+		_ = control(in.pipe, func(fd int) error {
+			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize)
+			return err
+		})
+	}
+}
+
+// add takes bytes that the pipe had no room for.
+func (in *input) add(chunk []byte) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.ended {
+		in.chunks = append(in.chunks, chunk)
+		in.changed.Signal()
+	}
 }
 
 // close ends the input where it is: what waits is not wanted any more.
@@ -51,47 +139,62 @@ func (in *input) close() {
 	in.changed.Signal()
 }
 
-// next waits for what has come, or returns nil at the end.
-func (in *input) next() []byte {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for len(in.chunks) == 0 {
-		if in.ended {
-			return nil
-		}
-		in.changed.Wait()
-	}
-	chunk := in.chunks[0]
-	in.chunks = in.chunks[1:]
-	return chunk
-}
-
-// allow notes that the host may send n bytes again.
-func (in *input) allow(n int) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.used -= n
-}
-
 // windowStep is how many bytes are allowed at once: each time is a packet.
 const windowStep = protocol.InitialWindow / 4
 
-// copyTo writes the input to the program until it ends, and tells the host how much more it may send. A program that has
-// closed its input reads the rest as a pipe does: it is thrown away, so that the host can go on.
-func (in *input) copyTo(program io.Writer, host *protocol.Writer) error {
-	read, closed := 0, false
-	for chunk := in.next(); chunk != nil; chunk = in.next() {
-		if !closed {
-			_, err := program.Write(chunk)
-			closed = err != nil
+// took counts bytes that the program has. The lock is held.
+func (in *input) took(n int) {
+	if in.read += n; in.read >= windowStep {
+		in.changed.Signal()
+	}
+}
+
+// next waits for what there is to do: to allow the host more bytes, or to write a chunk. At the end there is neither.
+func (in *input) next() (allow int, chunk []byte) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for {
+		switch {
+		case in.read >= windowStep:
+			allow, in.read = in.read, 0
+			in.used -= allow
+			return allow, nil
+		case len(in.chunks) > 0:
+			chunk, in.chunks, in.writing = in.chunks[0], in.chunks[1:], true
+			return 0, chunk
+		case in.ended:
+			return 0, nil
 		}
-		if read += len(chunk); read >= windowStep {
-			in.allow(read)
-			if err := host.Write(protocol.Window, protocol.WindowPayload(read)); err != nil {
+		in.changed.Wait()
+	}
+}
+
+// write writes a chunk to the program.
+func (in *input) write(program io.Writer, chunk []byte) {
+	var err error
+	if !in.closed {
+		_, err = program.Write(chunk)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.writing = false
+	in.closed = in.closed || err != nil
+	in.took(len(chunk))
+}
+
+// copyTo writes what waits to the program until the input ends, and tells the host how much more it may send.
+func (in *input) copyTo(program io.Writer, host *protocol.Writer) error {
+	for {
+		allow, chunk := in.next()
+		switch {
+		case allow > 0:
+			if err := host.Write(protocol.Window, protocol.WindowPayload(allow)); err != nil {
 				return err
 			}
-			read = 0
+		case chunk != nil:
+			in.write(program, chunk)
+		default:
+			return nil
 		}
 	}
-	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +55,9 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	// The kernel does what takes long. Threads that wake each other for the rest cost more than they do, above all where
+	// the processors are emulated.
+	runtime.GOMAXPROCS(1)
 	sockets := activation.Files(true)
 	if len(sockets) != 1 {
 		return fmt.Errorf("want one socket from systemd, got %d", len(sockets))
@@ -65,10 +69,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := pollable(sockets[0])
+	listener, err := listenerOf(sockets[0])
 	if err != nil {
 		return err
 	}
+	defer groups.close()
 	a := &agent{groups: groups, env: sessionEnv(os.Environ())}
 	return a.serve(listener, *idle)
 }
@@ -90,18 +95,23 @@ func keepCapabilities() error {
 	return nil
 }
 
-// pollable returns a socket of any family, which Go's package net has not for vsock, as a file that can be waited for. It
-// takes the place of the one it is given.
-func pollable(socket *os.File) (*os.File, error) {
+// listenerOf returns a socket of any family, which Go's package net has not for vsock, as a file that can be waited for.
+// It takes the place of the one it is given.
+func listenerOf(socket *os.File) (*os.File, error) {
 	defer socket.Close()
 	fd, err := unix.FcntlInt(socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing a socket: %w", err)
 	}
-	return os.NewFile(uintptr(fd), "socket"), nil
+	return pollable(fd)
+}
+
+// pollable returns a file that Go can wait for. It closes the descriptor if it cannot.
+func pollable(fd int) (*os.File, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing a file: %w", err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "file"), nil
 }
 
 // agent runs the programs.
@@ -195,24 +205,23 @@ var errStranger = errors.New("it is not the host's")
 // connection runs the program of a connection, and closes it.
 func (a *agent) connection(conn *os.File) {
 	defer conn.Close()
-	to, err := protocol.NewWriter(pieces{conn})
-	if err != nil {
-		return
-	}
 	from := protocol.NewHostReader(conn)
 	p, err := a.begin(conn, from)
 	if p != nil {
 		// When the host has its answer: this takes the kernel some time.
-		defer p.remove()
+		defer a.groups.putAway(p.group)
 	}
 	heard := make(chan error, 1)
 	go func() {
 		// Said before it is done, so that nobody takes the end of the program for its own.
-		heard <- p.listen(from)
+		heard <- p.listen(conn, from)
 		if p != nil {
 			p.kill()
 		}
 	}()
+	// The program is on its way by now: to greet takes as long as to start it.
+	// Where that fails no frame can be written, either.
+	to, _ := protocol.NewWriter(pieces{conn})
 	var status protocol.Status
 	if err == nil {
 		status = p.run(to)
@@ -229,8 +238,8 @@ func (a *agent) connection(conn *os.File) {
 	if errors.Is(err, errGone) || to.Write(kind, payload) != nil {
 		return
 	}
-	// The host closes first, so that nothing that is still on its way to it is lost.
-	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	// The host closes first, however long it takes to read: vhost-device-vsock 0.3 drops what it still has for the host
+	// eight seconds after the guest has closed.
 	<-heard
 }
 

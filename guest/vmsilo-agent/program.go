@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +14,10 @@ import (
 
 // program is one that runs.
 type program struct {
-	cmd   *exec.Cmd
-	group *group
+	pid int
+	// process is a pidfd.
+	process *os.File
+	group   *group
 	streams
 	input *input
 
@@ -44,7 +43,7 @@ func (p *program) run(to *protocol.Writer) protocol.Status {
 		_ = p.input.copyTo(p.stdin, to)
 		p.endInput()
 	}()
-	p.wait()
+	status := p.wait()
 	if err := p.group.end(); err != nil {
 		complain(err)
 	}
@@ -56,55 +55,31 @@ func (p *program) run(to *protocol.Writer) protocol.Status {
 	p.input.close()
 	p.close()
 	input.Wait()
-	return statusOf(p.cmd)
-}
-
-// copyOutput sends an output until its end, or until it has a deadline: then what is there.
-func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
-	// A terminal whose other side is closed has no end of file but an error: EIO.
-	if err := to.Copy(kind, file, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
-		return
-	}
-	// With a deadline that is over Go reads nothing, whether or not there is something. No pipe holds more than this,
-	// unless root has made it larger.
-	data := make([]byte, protocol.MaxData)
-	for range (1 << 20) / protocol.MaxData {
-		n := 0
-		err := control(file, func(fd int) (err error) {
-			n, err = unix.Read(fd, data)
-			return err
-		})
-		if err != nil || n <= 0 || to.Write(kind, data[:n]) != nil {
-			return
-		}
-	}
+	return status
 }
 
 // complain says what went wrong in a clean-up, which is not for the host to know.
 func complain(err error) { fmt.Fprintln(os.Stderr, "vmsilo-agent: error:", err) }
 
-// remove removes the program's control group.
-func (p *program) remove() {
-	if err := p.group.remove(); err != nil {
-		complain(fmt.Errorf("removing a control group: %w", err))
-	}
-}
-
-// wait returns when the program has ended.
-func (p *program) wait() {
-	var info unix.Siginfo
-	for errors.Is(unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+// wait returns the status of the program when it has ended.
+func (p *program) wait() protocol.Status {
+	defer p.process.Close()
+	if raw, err := p.process.SyscallConn(); err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			var info unix.Siginfo
+			err := unix.Waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+			return err != nil && !errors.Is(err, unix.EINTR) || info.Signo != 0
+		})
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	// Its error is the status, which cmd keeps.
-	_ = p.cmd.Wait()
-}
-
-// statusOf returns the status of a program that has ended.
-func statusOf(cmd *exec.Cmd) protocol.Status {
-	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(p.pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
 	if status.Signaled() {
 		return protocol.Status{Signal: uint8(status.Signal())}
 	}
@@ -113,11 +88,18 @@ func statusOf(cmd *exec.Cmd) protocol.Status {
 
 // listen does what the host says of the program, which may be nil, until the host is gone or says what makes no sense:
 // an error that is errGone or wraps protocol.ErrMalformed.
-func (p *program) listen(from *protocol.Reader) error {
+func (p *program) listen(conn *os.File, from *protocol.Reader) error {
 	for {
-		kind, payload, err := from.Next()
-		if err == nil && p != nil {
-			err = p.obey(kind, payload)
+		kind, size, err := from.Header()
+		switch {
+		case err != nil:
+		case p != nil && kind == protocol.Stdin:
+			err = p.input.receive(conn, from, size)
+		default:
+			var payload []byte
+			if payload, err = from.Payload(size); err == nil && p != nil {
+				err = p.obey(kind, payload)
+			}
 		}
 		if errors.Is(err, protocol.ErrMalformed) {
 			return err
@@ -127,11 +109,9 @@ func (p *program) listen(from *protocol.Reader) error {
 	}
 }
 
-// obey does what a frame says. The error wraps protocol.ErrMalformed.
+// obey does what a frame says that is not input. The error wraps protocol.ErrMalformed.
 func (p *program) obey(kind protocol.Type, payload []byte) error {
 	switch kind {
-	case protocol.Stdin:
-		return p.input.add(bytes.Clone(payload))
 	case protocol.Resize:
 		if p.terminal != nil {
 			_ = resize(p.terminal, protocol.ParseSize(payload))
@@ -155,7 +135,7 @@ func (p *program) signal(number unix.Signal) {
 	if p.ended {
 		return
 	}
-	to := p.cmd.Process.Pid
+	to := p.pid
 	if p.terminal != nil {
 		if group, err := foreground(p.terminal); err == nil && group > 0 {
 			to = group
@@ -170,7 +150,7 @@ func (p *program) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
-		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
-		_ = unix.Kill(p.cmd.Process.Pid, unix.SIGKILL)
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
+		_ = unix.Kill(p.pid, unix.SIGKILL)
 	}
 }

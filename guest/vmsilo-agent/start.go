@@ -5,45 +5,68 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/protocol"
 )
 
 // start starts what the host asks for with the environment of the session.
 func start(asked protocol.Program, env []string, groups *groups) (*program, error) {
-	cmd, err := prepare(asked, env)
+	c, err := prepare(asked, env)
 	if err != nil {
 		return nil, err
 	}
-	g, err := groups.create()
+	g, err := groups.take()
 	if err != nil {
 		return nil, err
 	}
-	p := &program{cmd: cmd, group: g, input: newInput()}
-	if p.streams, err = openStreams(cmd, asked.Terminal); err != nil {
+	p := &program{group: g}
+	if p.streams, err = openStreams(asked.Terminal); err != nil {
 		return nil, errors.Join(err, g.remove())
 	}
-	// A session of its own, so that its process group and its terminal are nobody else's.
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid: true, Setctty: asked.Terminal != nil,
-		UseCgroupFD: true, CgroupFD: int(g.file.Fd()),
-	}
-	err = cmd.Start()
+	pidfd := -1
+	p.pid, _, err = syscall.StartProcess(c.path, c.args, &syscall.ProcAttr{
+		Dir: c.dir, Env: c.env, Files: p.files(),
+		// A session of its own, so that its process group and its terminal are nobody else's.
+		Sys: &syscall.SysProcAttr{
+			Setsid: true, Setctty: asked.Terminal != nil,
+			UseCgroupFD: true, CgroupFD: g.folder,
+			PidFD: &pidfd,
+		},
+	})
 	if p.terminal == nil {
 		p.closeTheirs()
 	}
+	if err == nil {
+		p.process, err = pollable(pidfd)
+		if err != nil {
+			// Without a way to see its end it must not run.
+			_ = g.end()
+			_, _ = unix.Wait4(p.pid, nil, 0, nil)
+		}
+	}
 	if err != nil {
 		p.close()
-		return nil, errors.Join(refusal(cmd.Path, err), g.remove())
+		return nil, errors.Join(refusal(c.path, err), g.remove())
+	}
+	p.input = newInput(p.stdin)
+	if p.terminal != nil {
+		p.input = newInput(nil)
 	}
 	return p, nil
 }
 
+// invocation is a program, and where and with what it runs.
+type invocation struct {
+	path, dir string
+	args, env []string
+}
+
 // prepare finds the program and where it runs.
-func prepare(asked protocol.Program, env []string) (*exec.Cmd, error) {
+func prepare(asked protocol.Program, env []string) (invocation, error) {
 	env = merge(env, asked.Env)
 	dir := asked.Directory
 	if !filepath.IsAbs(dir) {
@@ -53,7 +76,7 @@ func prepare(asked protocol.Program, env []string) (*exec.Cmd, error) {
 		if err == nil {
 			err = &fs.PathError{Err: syscall.ENOTDIR}
 		}
-		return nil, fmt.Errorf("cannot start in %q: %w", dir, errors.Unwrap(err))
+		return invocation{}, fmt.Errorf("cannot start in %q: %w", dir, errors.Unwrap(err))
 	}
 	args := asked.Args
 	if len(args) == 0 {
@@ -61,14 +84,13 @@ func prepare(asked protocol.Program, env []string) (*exec.Cmd, error) {
 	}
 	path, err := find(args[0], dir, value(env, "PATH"))
 	if err != nil {
-		return nil, err
+		return invocation{}, err
 	}
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: dir, Env: merge(env, []string{"PWD=" + dir})}
 	if len(asked.Args) == 0 {
 		// By the dash a shell knows that it is a login shell.
-		cmd.Args = []string{"-" + filepath.Base(path)}
+		args = []string{"-" + filepath.Base(path)}
 	}
-	return cmd, nil
+	return invocation{path, dir, args, merge(env, []string{"PWD=" + dir})}, nil
 }
 
 // streams are our ends of what the program reads and writes.
@@ -78,40 +100,52 @@ type streams struct {
 	// terminal is set where there is one, and is then stdin and the only output.
 	terminal *os.File
 	// theirs are the program's ends, until it has them.
-	theirs []*os.File
+	theirs []int
 }
 
-// openStreams makes a terminal of a size, or three pipes, and gives the program its ends.
-func openStreams(cmd *exec.Cmd, size *protocol.Size) (s streams, err error) {
+// openStreams makes a terminal of a size, or three pipes.
+func openStreams(size *protocol.Size) (streams, error) {
 	if size != nil {
 		master, slave, err := openTerminal(*size)
-		if err != nil {
-			return s, err
-		}
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 		// The slave stays open here, too: without anybody who has it, what is read from the master is an error.
-		return streams{master, map[protocol.Type]*os.File{protocol.Stdout: master}, master, []*os.File{slave}}, nil
+		return streams{master, map[protocol.Type]*os.File{protocol.Stdout: master}, master, []int{slave}}, err
 	}
-	var ours, theirs [3]*os.File
-	for i := range ours {
-		r, w, pipeErr := os.Pipe()
-		if ours[i], theirs[i] = r, w; i == 0 {
-			ours[i], theirs[i] = w, r
-		}
-		err = errors.Join(err, pipeErr)
-	}
-	s = streams{ours[0], map[protocol.Type]*os.File{protocol.Stdout: ours[1], protocol.Stderr: ours[2]}, nil, theirs[:]}
-	if err != nil {
+	in, theirIn, err := openPipe(1)
+	out, theirOut, outErr := openPipe(0)
+	errs, theirErrs, errsErr := openPipe(0)
+	s := streams{in, map[protocol.Type]*os.File{protocol.Stdout: out, protocol.Stderr: errs}, nil, []int{theirIn, theirOut, theirErrs}}
+	if err := errors.Join(err, outErr, errsErr); err != nil {
 		s.close()
 		return streams{}, fmt.Errorf("making pipes: %w", err)
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs[0], theirs[1], theirs[2]
 	return s, nil
 }
 
+// openPipe makes a pipe of which side 0, to read from, or 1, to write to, is ours. Where there is an error both are
+// nothing to close.
+func openPipe(side int) (ours *os.File, theirs int, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, -1, err
+	}
+	if ours, err = pollable(ends[side]); err != nil {
+		return nil, -1, errors.Join(err, unix.Close(ends[1-side]))
+	}
+	return ours, ends[1-side], nil
+}
+
+// files are the program's standard input, output and error output.
+func (s *streams) files() []uintptr {
+	files := make([]uintptr, 3)
+	for i := range files {
+		files[i] = uintptr(s.theirs[min(i, len(s.theirs)-1)])
+	}
+	return files
+}
+
 func (s *streams) closeTheirs() {
-	for _, file := range s.theirs {
-		file.Close()
+	for _, fd := range s.theirs {
+		_ = unix.Close(fd)
 	}
 	s.theirs = nil
 }

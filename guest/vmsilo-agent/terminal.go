@@ -10,10 +10,10 @@ import (
 )
 
 // openTerminal returns both sides of a new pseudo-terminal: pts(4).
-func openTerminal(size protocol.Size) (master, slave *os.File, err error) {
+func openTerminal(size protocol.Size) (master *os.File, slave int, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening a terminal: %w", err)
+		return nil, -1, fmt.Errorf("opening a terminal: %w", err)
 	}
 	master = os.NewFile(uintptr(fd), "terminal")
 	err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
@@ -25,19 +25,19 @@ func openTerminal(size protocol.Size) (master, slave *os.File, err error) {
 	}
 	if err != nil {
 		master.Close()
-		return nil, nil, fmt.Errorf("opening a terminal: %w", err)
+		return nil, -1, fmt.Errorf("opening a terminal: %w", err)
 	}
 	return master, slave, nil
 }
 
 // otherSide opens the other side of a terminal: ioctl_tty(2), TIOCGPTPEER.
-func otherSide(master int) (*os.File, error) {
+func otherSide(master int) (int, error) {
 	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC
 	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, flags)
 	if errno != 0 {
-		return nil, errno
+		return -1, errno
 	}
-	return os.NewFile(fd, "terminal"), nil
+	return int(fd), nil
 }
 
 func resize(terminal *os.File, size protocol.Size) error {

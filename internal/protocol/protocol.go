@@ -41,7 +41,8 @@ const (
 )
 
 const (
-	headerSize = 4
+	// HeaderSize is how many bytes come before the payload of a frame.
+	HeaderSize = 4
 	// MaxData is the most bytes that a frame of Stdin, Stdout or Stderr has.
 	MaxData = 64 << 10
 	// MaxProgram is the most bytes that a frame of Run has.
@@ -49,8 +50,9 @@ const (
 	// MaxFailure is the most bytes that a frame of Failed has.
 	MaxFailure = 4 << 10
 	// InitialWindow is how many bytes of Stdin may be sent before there was any Window. No more than these are ever
-	// allowed at once.
-	InitialWindow = 1 << 20
+	// allowed at once. It is what is on the way while a Window comes back, through four processes and a guest that may be
+	// slow to wake.
+	InitialWindow = 4 << 20
 )
 
 // limits are the least and the most bytes of each type of frame.
@@ -74,7 +76,7 @@ type Reader struct {
 	from    io.Reader
 	limits  limits
 	greeted bool
-	header  [headerSize]byte
+	header  [HeaderSize]byte
 	payload []byte
 }
 
@@ -103,21 +105,37 @@ func (r *Reader) Greet() error {
 // Next returns the next frame. Its payload is valid until the call after. The error is io.EOF between frames,
 // io.ErrUnexpectedEOF in one, and wraps ErrMalformed for what is none.
 func (r *Reader) Next() (Type, []byte, error) {
-	if err := r.Greet(); err != nil {
+	kind, size, err := r.Header()
+	if err != nil {
 		return 0, nil, err
 	}
+	payload, err := r.Payload(size)
+	return kind, payload, err
+}
+
+// Header returns the type of the next frame and how many bytes of payload follow, none of which have been read: they are
+// for Payload, or for who reads them from the connection. The errors are those of Next.
+func (r *Reader) Header() (Type, int, error) {
+	if err := r.Greet(); err != nil {
+		return 0, 0, err
+	}
 	if _, err := io.ReadFull(r.from, r.header[:]); err != nil {
-		return 0, nil, err
+		return 0, 0, err
 	}
 	kind := Type(r.header[0])
 	size := int(r.header[1])<<16 | int(r.header[2])<<8 | int(r.header[3])
 	limit, known := r.limits[kind]
 	if !known {
-		return 0, nil, fmt.Errorf("%w: a frame of type %#02x", ErrMalformed, byte(kind))
+		return 0, 0, fmt.Errorf("%w: a frame of type %#02x", ErrMalformed, byte(kind))
 	}
 	if size < limit[0] || size > limit[1] {
-		return 0, nil, fmt.Errorf("%w: a frame of type %#02x with %d bytes", ErrMalformed, byte(kind), size)
+		return 0, 0, fmt.Errorf("%w: a frame of type %#02x with %d bytes", ErrMalformed, byte(kind), size)
 	}
+	return kind, size, nil
+}
+
+// Payload returns the bytes that follow a header. They are valid until the next call.
+func (r *Reader) Payload(size int) ([]byte, error) {
 	if size > cap(r.payload) {
 		r.payload = make([]byte, size)
 	}
@@ -126,9 +144,9 @@ func (r *Reader) Next() (Type, []byte, error) {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return 0, nil, err
+		return nil, err
 	}
-	return kind, r.payload, nil
+	return r.payload, nil
 }
 
 // Writer writes frames, each whole: several goroutines may share it.
@@ -137,9 +155,21 @@ type Writer struct {
 	to io.Writer
 }
 
-// NewWriter returns a Writer, which writes the greeting before its first frame.
+// NewWriter writes the greeting, and returns a Writer for what follows, also where that has failed.
 func NewWriter(to io.Writer) (*Writer, error) {
-	if _, err := io.WriteString(to, Greeting); err != nil {
+	_, err := io.WriteString(to, Greeting)
+	return &Writer{to: to}, err
+}
+
+// Begin writes the greeting and a first frame, all at once, and returns a Writer for what follows: each write is a packet
+// of the guest's vsock.
+func Begin(to io.Writer, kind Type, payload []byte) (*Writer, error) {
+	first := append(make([]byte, 0, len(Greeting)+HeaderSize+len(payload)), Greeting...)
+	first = append(append(first, make([]byte, HeaderSize)...), payload...)
+	if err := putHeader(first[len(Greeting):], kind); err != nil {
+		return nil, err
+	}
+	if _, err := to.Write(first); err != nil {
 		return nil, err
 	}
 	return &Writer{to: to}, nil
@@ -147,17 +177,25 @@ func NewWriter(to io.Writer) (*Writer, error) {
 
 // Write sends a frame.
 func (w *Writer) Write(kind Type, payload []byte) error {
-	frame := make([]byte, headerSize, headerSize+len(payload))
-	return w.send(kind, append(frame, payload...))
+	frame := make([]byte, HeaderSize, HeaderSize+len(payload))
+	return w.Send(kind, append(frame, payload...))
 }
 
-// send sends a frame that has room for its header.
-func (w *Writer) send(kind Type, frame []byte) error {
-	size := len(frame) - headerSize
+// putHeader fills in the header for which a frame has room.
+func putHeader(frame []byte, kind Type) error {
+	size := len(frame) - HeaderSize
 	if size >= 1<<24 {
 		return fmt.Errorf("a frame of %d bytes is too long", size)
 	}
 	frame[0], frame[1], frame[2], frame[3] = byte(kind), byte(size>>16), byte(size>>8), byte(size)
+	return nil
+}
+
+// Send sends a frame whose payload is there already, after room for the header: HeaderSize bytes.
+func (w *Writer) Send(kind Type, frame []byte) error {
+	if err := putHeader(frame, kind); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, err := w.to.Write(frame)
@@ -167,18 +205,18 @@ func (w *Writer) send(kind Type, frame []byte) error {
 // Copy sends what from has as frames of a type, until it ends: as much at once as credit has, where there is one.
 // The error is that of from, or of the other side.
 func (w *Writer) Copy(kind Type, from io.Reader, credit *Credit) error {
-	frame := make([]byte, headerSize+MaxData)
+	frame := make([]byte, HeaderSize+MaxData)
 	for {
 		most := MaxData
 		if credit != nil {
 			most = credit.await(MaxData)
 		}
-		n, err := from.Read(frame[headerSize : headerSize+most])
+		n, err := from.Read(frame[HeaderSize : HeaderSize+most])
 		if n > 0 {
 			if credit != nil {
 				credit.use(n)
 			}
-			if err := w.send(kind, frame[:headerSize+n]); err != nil {
+			if err := w.Send(kind, frame[:HeaderSize+n]); err != nil {
 				return err
 			}
 		}

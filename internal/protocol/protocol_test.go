@@ -42,6 +42,32 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// The greeting and the first frame are one write, so that they are one packet.
+func TestBegin(t *testing.T) {
+	var writes []string
+	w, err := Begin(writerFunc(func(p []byte) (int, error) {
+		writes = append(writes, string(p))
+		return len(p), nil
+	}), Resize, Size{24, 80}.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(Signal, []byte{9}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"vmsilo1\n\x03\x00\x00\x04\x00\x18\x00\x50", "\x04\x00\x00\x01\x09"}
+	if !reflect.DeepEqual(writes, want) {
+		t.Errorf("%q, want %q", writes, want)
+	}
+	if _, err := Begin(io.Discard, Run, make([]byte, 1<<24)); err == nil {
+		t.Error("a frame of 16 MiB is sent")
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
+
 func TestMalformed(t *testing.T) {
 	for wire, want := range map[string]error{
 		"":                                      io.EOF,

@@ -114,6 +114,21 @@ got=0
 vmsilo run full sh -c 'setsid sleep 1000 & exit 7' || got=$?
 check "a program's status" same 7 "$got"
 check "what it leaves running is ended" fails guest full 'pgrep --full "^sleep 1000"'
+vmsilo run full sh -c 'setsid sleep 1000 & exec sleep 1000' 2>/run/killed-agent &
+client=$!
+# shellcheck disable=SC2016 # for the guest
+check "the agent is killed" guest full '
+  until [ "$(pgrep --count --full "^sleep 1000")" -eq 2 ]; do sleep 0.1; done
+  pkill --exact --signal KILL vmsilo-agent; sleep 1'
+check "a second later its programs are gone, too" fails guest full 'pgrep --full "^sleep 1000"'
+wait "$client"
+check "the next one runs" same again "$(vmsilo run full echo again)"
+# shellcheck disable=SC2016 # for the guest
+guest full 'systemctl stop vmsilo-agent.service; mkdir -p /run/systemd/system/vmsilo-agent.service.d
+  printf "[Service]\nExecStartPre=+/bin/sh -c \"echo >>/run/starts; [ \$\$(wc --lines </run/starts) -gt 6 ]\"\n" >/run/systemd/system/vmsilo-agent.service.d/fails.conf
+  systemctl daemon-reload'
+check "an agent that fails to start six times is started again" same late "$(timeout 120 vmsilo run full echo late)"
+guest full 'systemctl stop vmsilo-agent.service; rm -r /run/systemd/system/vmsilo-agent.service.d; systemctl daemon-reload'
 check "a megabyte each way" same "$(head -c 1M /dev/zero | sha256sum)" "$(head -c 1M /dev/zero | vmsilo run full cat | sha256sum)"
 
 echo "log"

@@ -65,7 +65,7 @@ func Begin(conn net.Conn, program protocol.Program) (*Session, error) {
 	go func() {
 		defer close(s.ready)
 		// What fails here is seen by who reads.
-		if writer, err := protocol.NewWriter(conn); err == nil && writer.Write(protocol.Run, payload) == nil {
+		if writer, err := protocol.Begin(conn, protocol.Run, payload); err == nil {
 			s.writer = writer
 		}
 	}()

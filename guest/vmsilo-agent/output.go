@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/protocol"
+)
+
+// frames are buffers for output. Only who has some holds one.
+var frames = sync.Pool{New: func() any { return new([protocol.HeaderSize + protocol.MaxData]byte) }}
+
+// copyOutput sends an output until its end, or until it has a deadline: then what is there.
+func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		n, err := 0, error(nil)
+		waited := raw.Read(func(fd uintptr) bool {
+			n, err = sendWhatIsThere(to, kind, int(fd))
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		if errors.Is(waited, os.ErrDeadlineExceeded) {
+			drain(to, kind, file)
+			return
+		}
+		// A terminal whose other side is closed has no end of file but an error: EIO.
+		if waited != nil || err != nil || n == 0 {
+			return
+		}
+	}
+}
+
+// drain sends what is there: with a deadline that is over Go reads nothing, whether or not there is something.
+func drain(to *protocol.Writer, kind protocol.Type, file *os.File) {
+	// No pipe holds more than this, unless root has made it larger.
+	for left := 1 << 20; left > 0; {
+		n := 0
+		err := control(file, func(fd int) (err error) {
+			n, err = sendWhatIsThere(to, kind, fd)
+			return err
+		})
+		if err != nil || n == 0 {
+			return
+		}
+		left -= n
+	}
+}
+
+// sendWhatIsThere sends what can be read at once, and returns how much that was. The error is EAGAIN where there is
+// nothing yet.
+func sendWhatIsThere(to *protocol.Writer, kind protocol.Type, fd int) (int, error) {
+	frame := frames.Get().(*[protocol.HeaderSize + protocol.MaxData]byte)
+	defer frames.Put(frame)
+	n, err := unix.Read(fd, frame[protocol.HeaderSize:])
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Read(fd, frame[protocol.HeaderSize:])
+	}
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, to.Send(kind, frame[:protocol.HeaderSize+n])
+}
