@@ -29,7 +29,7 @@ state() { systemctl show --property=ActiveState --value vmsilo@victim; }
 
 # rests tells whether the victim has come to rest: neither it nor a part has a job, nor is anything between two states.
 rests() {
-  [[ -z $(systemctl list-jobs --no-legend 2>/dev/null | grep vmsilo) && $(state) != *ing ]]
+  ! systemctl list-jobs --no-legend 2>/dev/null | grep --quiet vmsilo && [[ $(state) != *ing ]]
 }
 
 # settled WHAT STATE… checks what must hold after a fault: the victim is in one of the states, and that is true.
@@ -119,7 +119,7 @@ helper_killed() {
     what="$1 killed in the $2, moment $n"
     [[ $2 == start ]] || start
     stand_in "$1" "$moment"
-    [[ $2 == start ]] && begin || systemctl stop --no-block vmsilo@victim
+    if [[ $2 == start ]]; then begin; else systemctl stop --no-block vmsilo@victim; fi
     check "$what: it runs" await stopped
     restore
     pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
