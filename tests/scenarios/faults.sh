@@ -1,7 +1,7 @@
 #!/bin/bash
 # Whatever dies or vanishes, and whenever: systemd shows what is, nothing is left, the other VM never notices, and the
 # next start works. The VMM and all else are real; the guest is a few instructions.
-# host: --no-image
+# host: --no-image --release=trixie
 # files: faults/*.toml
 # Some functions are called by name.
 # shellcheck disable=SC2317

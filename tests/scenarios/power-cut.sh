@@ -1,6 +1,6 @@
 #!/bin/bash
 # The power fails: while a VM starts, while it runs, and while it stops. What the boot finds on the disk is no VM's.
-# host: --no-image
+# host: --no-image --release=trixie
 # files: power-cut/*.toml
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
