@@ -129,3 +129,51 @@ quick() {
   "$@" || true
   [[ $((EPOCHSECONDS - start)) -le 5 ]]
 }
+
+# tiny_image FOLDER [deaf] makes the image of a guest of a few instructions. It says K on the first serial port, and
+# powers off when the power button is pressed; a deaf one goes on. It cannot say that it is ready: see ready.
+tiny_image() {
+  install --directory "$1"
+  tiny_kernel "${2:-}" >"$1/vmlinuz"
+  echo "read by nobody" >"$1/initrd"
+  truncate --size=1M "$1/root.erofs"
+}
+
+# bytes HEX… prints these bytes.
+bytes() {
+  # shellcheck disable=SC2059 # the format is made here
+  printf "$(printf '\\x%s' "$@")"
+}
+
+# tiny_kernel [deaf] prints a kernel in the form of Linux's, Documentation/arch/x86/boot.rst, all of it in the part that
+# is entered in real mode. The ports are those of QEMU's q35 with SeaBIOS: ACPI's PM1a at 0x600, the serial port at 0x3f8.
+tiny_kernel() {
+  {
+    # setup_sects, the boot flag, a jump over the rest of the header, its version, and that it is loaded high
+    head --bytes=497 /dev/zero && bytes 01 && head --bytes=12 /dev/zero && bytes 55 aa
+    bytes eb 5e && printf HdrS && bytes 02 02 && head --bytes=9 /dev/zero && bytes 01 && head --bytes=78 /dev/zero
+    # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al
+    bytes ba f8 03 b0 4b ee b0 0a ee
+    # mov dx,0x602; mov ax,0x100; out dx,ax: the power button is enabled
+    [[ $1 == deaf ]] || bytes ba 02 06 b8 00 01 ef
+    # mov dx,0x600; again: sti; hlt; in ax,dx; test ah,1; jz again: it was pressed
+    bytes ba 00 06 fb f4 ed f6 c4 01 74 f8
+    # mov dx,0x604; mov ax,0x2000; out dx,ax; hlt: S5
+    bytes ba 04 06 b8 00 20 ef f4
+  } | dd bs=1024 conv=sync status=none iflag=fullblock
+  head --bytes=512 /dev/zero
+}
+
+# ready VM says READY=1 as the vsock device of a guest does that is up, once the VMM runs.
+ready() {
+  await test -S "/run/vmsilo/$1/vmm/qmp.sock" && printf READY=1 | socat -u - "UNIX-CONNECT:/run/vmsilo/$1/vsock/host.sock_5001"
+}
+
+# await COMMAND… waits until the command succeeds, ten seconds at most.
+await() {
+  local deadline=$((EPOCHSECONDS + 10))
+  until "$@"; do
+    [[ $EPOCHSECONDS -lt $deadline ]] || { echo "not within 10 s: $*" && return 1; }
+    sleep 0.02
+  done
+}

@@ -2,7 +2,7 @@
 # A machine with systemd as PID 1: systemd-nspawn on an overlay. Sourced; uses say.sh, process.sh, namespace.sh.
 #
 # host_create and host_disk leave a machine that is not booted at $machine; its files are at $machine/root.
-# host_boot, host_exec and host_stop may then be called in turn, as often as wanted; /var stays between them.
+# host_boot, host_exec and host_stop or host_cut may then be called in turn, as often as wanted; /var stays between them.
 # host_destroy removes all of it, also in the middle of anything.
 
 # disk_directory prints where machines are kept: on a real disk, as neither an overlay nor a file with holes can be on
@@ -139,6 +139,13 @@ host_stop() {
   done
   [[ $try -lt 500 ]] || step "the host did not shut down within 10 s"
   kill -KILL "$nspawn" 2>/dev/null || true
+  wait "$nspawn" 2>/dev/null || true
+  nspawn='' leader=''
+}
+
+# host_cut cuts the machine's power; its disk stays as it is.
+host_cut() {
+  kill -KILL "$nspawn"
   wait "$nspawn" 2>/dev/null || true
   nspawn='' leader=''
 }

@@ -1,0 +1,66 @@
+#!/bin/bash
+# Five hundred starts and stops, of four VMs at a time, leave nothing: no file, no descriptor, no unit, no memory of PID 1.
+# host: --no-image --release=trixie
+# Some functions are called by name.
+# shellcheck disable=SC2317
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+vms=4 cycles=125
+
+# count prints what must not grow.
+count() {
+  # What systemd keeps for a moment is not counted.
+  await quiet
+  echo "units $(systemctl list-units --all --plain --no-legend 'vmsilo*' | grep --count .)"
+  echo "descriptors $(find /proc/1/fd -mindepth 1 | wc -l)"
+  echo "files $(find /run /var/lib/vmsilo /tmp /etc /dev/shm -xdev -not -path '/run/log/*' -not -path '/run/systemd/journal/*' | sort | tee "/root/files-$1" | wc -l)"
+  echo "cgroups $(find /sys/fs/cgroup -type d | wc -l)"
+  echo "mounts $(grep --count . /proc/self/mountinfo)"
+  echo "processes $(pgrep --count .)"
+  echo "interfaces $(find /sys/class/net -mindepth 1 | wc -l)"
+}
+
+# quiet tells whether PID 1 has nothing to do.
+quiet() { [[ -z $(systemctl list-jobs --no-legend 2>/dev/null) ]]; }
+
+memory() { sed -n 's/^VmRSS:\s*\([0-9]*\) kB/\1/p' /proc/1/status; }
+
+# cycle VM COUNT starts and stops a VM so often, and tells of what goes wrong.
+cycle() {
+  local n starting
+  for ((n = 1; n <= $2; n++)); do
+    systemctl start "vmsilo@$1" &
+    starting=$!
+    ready "$1" || echo "$1, cycle $n: never there"
+    wait "$starting" || echo "$1, cycle $n: the start fails"
+    systemctl stop "vmsilo@$1"
+    [[ $(systemctl is-active "vmsilo@$1") == inactive ]] || echo "$1, cycle $n: $(systemctl is-active "vmsilo@$1")"
+  done
+}
+
+# all COUNT has every VM started and stopped so often, at a time.
+all() {
+  local vm
+  for ((vm = 1; vm <= vms; vm++)); do cycle "vm$vm" "$1" & done
+  wait
+}
+
+tiny_image /srv/tiny
+for ((vm = 1; vm <= vms; vm++)); do
+  printf 'id = %d\nhypervisor = "qemu"\nimage = "/srv/tiny"\nmemory = "64M"\ncpus = 1\nuser = "alice"\n' $((vm + 2)) >"/etc/vmsilo/vm$vm.toml"
+  printf '[network.interfaces.eth0]\nhost_address = "10.199.%d.1/24"\n' "$vm" >>"/etc/vmsilo/vm$vm.toml"
+done
+systemctl daemon-reload
+# The first ones have systemd load and keep what it does once.
+check "the first cycles" same "" "$(all 5 2>&1)"
+before=$(count before) memory_before=$(memory)
+start=$EPOCHREALTIME
+check "$((vms * cycles)) cycles" same "" "$(all "$cycles" 2>&1)"
+echo "$(((${EPOCHREALTIME/./} - ${start/./}) / 1000 / vms / cycles)) ms each, $vms at a time"
+check "as much is there as before" same "$before" "$(count after)" || diff /root/files-before /root/files-after
+memory_after=$(memory)
+check "PID 1 has as much memory: $memory_before KiB, then $memory_after" test $((memory_after - memory_before)) -lt 1024
+check "nothing is left" nothing_left
+check "nothing has failed" same '' "$(systemctl list-units --failed --plain --no-legend 'vmsilo*')"
+finish

@@ -1,0 +1,221 @@
+#!/bin/bash
+# Whatever dies or vanishes, and whenever: systemd shows what is, nothing is left, the other VM never notices, and the
+# next start works. The VMM and all else are real; the guest is a few instructions.
+# host: --no-image --release=trixie
+# files: faults/*.toml
+# Some functions are called by name.
+# shellcheck disable=SC2317
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+generator=$(find /usr/lib/systemd/system-generators -name vmsilo-generator)
+
+# start starts the victim, which must work whatever was before.
+start() {
+  begin
+  ready victim >/dev/null
+  wait "$starting"
+  check "the next start" same 0 $?
+}
+
+# begin asks for the victim's start, and does not wait for it.
+begin() {
+  systemctl start vmsilo@victim 2>/dev/null &
+  starting=$!
+}
+
+# state prints what systemd shows of the victim.
+state() { systemctl show --property=ActiveState --value vmsilo@victim; }
+
+# rests tells whether the victim has come to rest: neither it nor a part has a job, nor is anything between two states.
+rests() {
+  ! systemctl list-jobs --no-legend 2>/dev/null | grep --quiet vmsilo && [[ $(state) != *ing ]]
+}
+
+# settled WHAT STATE… checks what must hold after a fault: the victim is in one of the states, and that is true.
+settled() {
+  local what=$1
+  shift
+  check "$what: it comes to rest" await rests
+  check "$what: the state" grep --quiet --word-regexp "$(state)" <<<"$*"
+  if [[ $(state) == active ]]; then
+    check "$what: it runs" pgrep --full 'qemu-system.* guest=victim' >/dev/null
+    systemctl stop vmsilo@victim
+    check "$what: it comes to rest after the stop" await rests
+  fi
+  check "$what: nothing is left" nothing_left victim
+  check "$what: the other VM" same "$bystander" "$(witness)"
+  systemctl reset-failed 'vmsilo*victim*' 2>/dev/null
+}
+
+
+# witness prints what would be another if anything had happened to the other VM.
+witness() {
+  local unit
+  for unit in vmsilo@bystander vmsilo-{vsock,disk,user}@bystander vmsilo-share@bystander:home vmsilo-netdev@bystander:eth0; do
+    systemctl show --property=Id,MainPID,ActiveState,NRestarts,StateChangeTimestampMonotonic "$unit.service"
+  done
+  cat /sys/class/net/bystander-22/ifindex
+  journalctl --boot --unit='vmsilo*bystander*' --priority=err --output=cat
+}
+
+# is STATE tells whether the victim has that state.
+is() { [[ $(state) == "$1" ]]; }
+
+# runs UNIT tells whether a service has a main process.
+runs() { [[ $(systemctl show --property=MainPID --value "$1.service") -ne 0 ]]; }
+
+# guest_is FOLDER chooses the image of the victim's next start.
+guest_is() { ln --symbolic --force --no-dereference "$1" /srv/image; }
+
+# at PHASE brings the victim into a phase of its life: starting, running or stopping, in which it stays for a while.
+at() {
+  guest_is /srv/tiny
+  case $1 in
+  starting) begin && await test -S /run/vmsilo/victim/vmm/qmp.sock ;;
+  running) start ;;
+  stopping)
+    guest_is /srv/deaf
+    start
+    systemctl stop --no-block vmsilo@victim
+    await is deactivating
+    guest_is /srv/tiny
+    ;;
+  esac
+}
+
+# stand_in HELPER COMMAND puts a script in the place of a helper, in which $real is the helper, until restore is called.
+stand_in() {
+  helper=$1
+  [[ -e $helper ]] || helper=/usr/libexec/vmsilo/$1
+  cp "$helper" /root/real
+  install -D /root/real "/usr/libexec/vmsilo-real/${helper##*/}"
+  printf '#!/bin/sh\nreal=/usr/libexec/vmsilo-real/%s\n%s\n' "${helper##*/}" "$2" >/root/stand-in
+  chmod 755 /root/stand-in
+  mount --bind /root/stand-in "$helper"
+}
+
+# What still runs it keeps it.
+restore() { umount --lazy "$helper"; }
+
+# stopped tells whether the stand-in waits to be killed.
+stopped() { pgrep --runstates=T --full "/bin/sh $helper" >/dev/null; }
+
+# Where a helper is killed that does one thing: before it has begun, when it has done it, and in between.
+# shellcheck disable=SC2016 # for the stand-in
+moments=(
+  'kill -STOP $$'
+  '"$real" "$@"; kill -STOP $$'
+  '"$real" "$@" & sleep 0.001; kill -KILL $!; kill -STOP $$'
+  '"$real" "$@" & sleep 0.004; kill -KILL $!; kill -STOP $$'
+)
+
+# helper_killed HELPER VERB [COUNT] has the victim started or stopped, and each time kills the helper once at another
+# moment, of which there are so many.
+helper_killed() {
+  local moment n=0 what
+  for moment in "${moments[@]:0:${3:-4}}"; do
+    n=$((n + 1))
+    what="$1 killed in the $2, moment $n"
+    [[ $2 == start ]] || start
+    stand_in "$1" "$moment"
+    if [[ $2 == start ]]; then begin; else systemctl stop --no-block vmsilo@victim; fi
+    check "$what: it runs" await stopped
+    restore
+    pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+    [[ $2 != start ]] || wait "$starting"
+    settled "$what" inactive failed
+  done
+}
+
+tiny_image /srv/tiny
+tiny_image /srv/deaf deaf
+ln --symbolic /srv/tiny /srv/image
+systemctl start vmsilo@bystander &
+ready bystander
+wait
+check "the other VM runs" systemctl is-active vmsilo@bystander
+bystander=$(witness)
+
+echo "a process that runs on is killed"
+for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home vmsilo-notify@victim; do
+  for phase in starting running stopping; do
+    # This one leaves when the guest is silent.
+    [[ $part != vmsilo-notify@* || $phase == starting ]] || continue
+    what="$part killed while $phase"
+    at "$phase"
+    [[ $part != vmsilo-notify@* ]] || printf x | socat -u - UNIX-CONNECT:/run/vmsilo/victim/vsock/host.sock_5001
+    check "$what: it runs" await runs "$part"
+    check "$what: killed" systemctl kill --kill-whom=main --signal=KILL "$part.service"
+    if [[ $part == vmsilo-notify@* ]]; then
+      ready victim
+      settled "$what" active
+    else
+      settled "$what" failed inactive
+    fi
+  done
+done
+
+echo "a helper is killed"
+for each in user netdev disk; do helper_killed "vmsilo-$each" start; done
+# These become another program when they are done.
+for each in qemu share; do helper_killed "vmsilo-$each" start 1; done
+for each in stop netdev disk user down; do helper_killed "vmsilo-$each" stop; done
+
+echo "the configuration changes"
+# edited, removed, reloaded: what is done to the victim's file before each reload.
+edited() { sed -i 's/cpus = 1/cpus = 2/; s/eth0/lan0/; s/docs/papers/' /etc/vmsilo/victim.toml; }
+removed() { rm /etc/vmsilo/victim.toml; }
+broken() { echo 'memroy = "1G"' >>/etc/vmsilo/victim.toml; }
+reloaded() { true; }
+killed() { stand_in "$generator" 'kill -KILL $$'; }
+cp /etc/vmsilo/victim.toml /root/
+for change in reloaded edited removed broken killed; do
+  for phase in starting running stopping; do
+    what="$change while $phase"
+    at "$phase"
+    main=$(systemctl show --property=MainPID --value vmsilo@victim)
+    "$change"
+    systemctl daemon-reload
+    check "$what: the VMM is the one that it was" same "$main" "$(systemctl show --property=MainPID --value vmsilo@victim)"
+    [[ $phase != starting ]] || ready victim
+    [[ $phase == stopping ]] || check "$what: the VM is up" await is active
+    settled "$what" active inactive
+    [[ $change != killed ]] || restore
+    cp /root/victim.toml /etc/vmsilo/
+    systemctl daemon-reload
+  done
+done
+
+echo "something vanishes"
+at running
+ip link delete victim-22
+# QEMU ends with the next thing that the guest does to the interface, should it do one.
+settled "the TAP deleted" active failed
+for socket in vhost/vhost.sock vsock/host.sock vsock/host.sock_5001 vmm/qmp.sock vmm/console.sock ../victim.console ../victim:home.sock; do
+  at running
+  check "$socket: is there" rm "/run/vmsilo/victim/$socket"
+  settled "$socket deleted" active
+done
+
+echo "a file system is full"
+mount --types tmpfs --options size=64K tmpfs /var/lib/vmsilo
+head --bytes=1M /dev/zero >/var/lib/vmsilo/full 2>/dev/null
+check "/var: the start fails" fails systemctl start vmsilo@victim
+check "/var: and says why" holds "$(journalctl --boot --unit=vmsilo-disk@victim --output=cat)" "No space left on device"
+settled "/var is full" failed inactive
+umount /var/lib/vmsilo
+for phase in running stopping; do
+  at "$phase"
+  head --bytes=10G /dev/zero >/run/full 2>/dev/null
+  settled "/run is full while $phase" active inactive failed
+  rm /run/full
+done
+head --bytes=10G /dev/zero >/run/full 2>/dev/null
+check "/run: the start fails" fails systemctl start vmsilo@victim
+settled "/run is full" failed inactive
+rm /run/full
+start
+check "the last stop" systemctl stop vmsilo@victim
+settled "the last" inactive
+finish
