@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/dial"
+	"vmsilo/internal/protocol"
+	"vmsilo/internal/vsock"
 )
 
 const (
@@ -19,6 +21,8 @@ const (
 	maxOpen = 512
 	// farewell is how long the last bytes of a device that has ended may take to their readers.
 	farewell = 500 * time.Millisecond
+	// patience is how long a guest may take to answer; an emulated one that boots other things is slow.
+	patience = 30 * time.Second
 )
 
 type relay struct {
@@ -181,7 +185,7 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 	if err := c.attach(guest); err != nil {
 		return guest, err
 	}
-	if err := ask(guest); err != nil {
+	if err := vsock.Ask(guest, protocol.ProgramPort); err != nil {
 		return guest, err
 	}
 	return guest, c.answered()

@@ -386,7 +386,7 @@ func TestNothingListens(t *testing.T) {
 		h := newHost(t)
 		newDevice(t, h.path, answer, nil)
 		h.relay(200 * time.Millisecond)
-		if text := h.refused(h.connect()); !strings.HasPrefix(text, "VM bank cannot run it: nothing in the guest listens for programs") {
+		if text := h.refused(h.connect()); !strings.HasPrefix(text, "VM bank cannot run it: nothing in the guest listens") {
 			t.Errorf("%q: %q", answer, text)
 		}
 		h.wait()

@@ -1,4 +1,6 @@
-// Package vsock reaches a guest from the host, through the Unix socket that is the host's side of its vsock device.
+// Package vsock reaches a guest from the host, through the Unix socket that is the host's side of its vsock device. The
+// protocol is Firecracker's, "Host-Initiated Connections":
+// https://github.com/firecracker-microvm/firecracker/blob/main/docs/vsock.md
 package vsock
 
 import (
@@ -16,27 +18,30 @@ const maxAnswer = 32
 // listens there, or the guest does not answer in time.
 var ErrRefused = errors.New("nothing in the guest listens")
 
-// Dial connects to a port of the guest, which has until the deadline to answer. device is the socket's path. The protocol
-// is Firecracker's, "Host-Initiated Connections":
-// https://github.com/firecracker-microvm/firecracker/blob/main/docs/vsock.md
+// Dial connects to a port of the guest, which has until the deadline to answer. device is the socket's path.
 func Dial(device string, port int, deadline time.Time) (*net.UnixConn, error) {
 	// It does not wait: for a device that takes no connections the kernel has an error at once.
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: device, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := ask(conn, port, deadline); err != nil {
+	if err := errors.Join(conn.SetDeadline(deadline), Ask(conn, port), conn.SetDeadline(time.Time{})); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		return nil, err
 	}
 	return conn, nil
 }
 
-// ask has the device connect conn to the port.
-func ask(conn *net.UnixConn, port int, deadline time.Time) error {
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+// Ask has the device at the other end of conn connect it to a port of the guest, before the deadline that conn has. An
+// error wraps ErrRefused.
+func Ask(conn *net.UnixConn, port int) error {
+	if err := ask(conn, port); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	return nil
+}
+
+func ask(conn *net.UnixConn, port int) error {
 	if _, err := fmt.Fprintf(conn, "CONNECT %d\n", port); err != nil {
 		return err
 	}
@@ -53,5 +58,5 @@ func ask(conn *net.UnixConn, port int, deadline time.Time) error {
 	if !strings.HasPrefix(answer.String(), "OK ") {
 		return fmt.Errorf("the device answers %q", answer.String())
 	}
-	return conn.SetDeadline(time.Time{})
+	return nil
 }
