@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -29,6 +30,9 @@ var vmms = []struct {
 	{"crosvm.sock", crosvmSend, map[request]string{powerButton: `"Powerbtn"`, quit: `"Exit"`}},
 }
 
+// errNoControl is wrapped by the error for a VMM that cannot be asked for anything.
+var errNoControl = errors.New("no VMM has a control socket")
+
 // askVMM sends the request to the VMM that has put its control socket into folder.
 func askVMM(folder string, r request) error {
 	for _, v := range vmms {
@@ -37,5 +41,5 @@ func askVMM(folder string, r request) error {
 			return v.send(path, v.texts[r])
 		}
 	}
-	return fmt.Errorf("no VMM has a control socket in %q", folder)
+	return fmt.Errorf("%w in %q", errNoControl, folder)
 }

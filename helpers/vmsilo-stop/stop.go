@@ -56,7 +56,7 @@ func (s step) take(ended <-chan struct{}, deadline time.Time) error {
 		case <-ended:
 			return nil
 		case failure = <-sent:
-			if failure != nil && s.orElse {
+			if failure != nil && s.orElse || errors.Is(failure, errNoControl) {
 				return failure
 			}
 		case <-over.C:

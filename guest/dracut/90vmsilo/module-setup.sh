@@ -21,7 +21,7 @@ depends() {
 
 installkernel() {
     # virtiofs and vsock are the root's to load: nothing needs them here.
-    hostonly='' instmods virtio_pci virtio_rng virtio_blk virtio_net erofs overlay ext4 crc32c lz4_decompress
+    hostonly='' instmods virtio_pci pvpanic_pci virtio_rng virtio_blk virtio_net erofs overlay ext4 crc32c lz4_decompress
 }
 
 install() {
