@@ -62,6 +62,12 @@ witness() {
 # is STATE tells whether the victim has that state.
 is() { [[ $(state) == "$1" ]]; }
 
+# kill_it UNIT PHASE kills the main process of a service as soon as it has one.
+kill_it() {
+  check "$1 runs while $2" await runs "$1"
+  check "$1 is killed while $2" systemctl kill --kill-whom=main --signal=KILL "$1.service"
+}
+
 # runs UNIT tells whether a service has a main process.
 runs() { [[ $(systemctl show --property=MainPID --value "$1.service") -ne 0 ]]; }
 
@@ -144,22 +150,23 @@ check "the other VM runs" systemctl is-active vmsilo@bystander
 bystander=$(witness)
 
 echo "a process that runs on is killed"
-for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home vmsilo-notify@victim; do
+for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home; do
   for phase in starting running stopping; do
-    # This one leaves when the guest is silent.
-    [[ $part != vmsilo-notify@* || $phase == starting ]] || continue
-    what="$part killed while $phase"
     at "$phase"
-    [[ $part != vmsilo-notify@* ]] || printf x | socat -u - UNIX-CONNECT:/run/vmsilo/victim/vsock/host.sock_5001
-    check "$what: it runs" await runs "$part"
-    check "$what: killed" systemctl kill --kill-whom=main --signal=KILL "$part.service"
-    if [[ $part == vmsilo-notify@* ]]; then
-      ready victim
-      settled "$what" active
-    else
-      settled "$what" failed inactive
-    fi
+    kill_it "$part" "$phase"
+    settled "$part killed while $phase" failed inactive
   done
+done
+at starting
+printf x | socat -u - UNIX-CONNECT:/run/vmsilo/victim/vsock/host.sock_5001
+kill_it vmsilo-notify@victim starting
+ready victim
+settled "vmsilo-notify@victim killed while starting" active
+for part in run console; do
+  at running
+  socat -u "UNIX-CONNECT:/run/vmsilo/victim.$part" - >/dev/null 2>&1 &
+  kill_it "vmsilo-$part@victim" running
+  settled "vmsilo-$part@victim killed while running" active
 done
 
 echo "a helper is killed"
@@ -198,7 +205,7 @@ at running
 ip link delete victim-22
 # QEMU ends with the next thing that the guest does to the interface, should it do one.
 settled "the TAP deleted" active failed
-for socket in vhost/vhost.sock vsock/host.sock vsock/host.sock_5001 vmm/qmp.sock vmm/console.sock ../victim.console ../victim:home.sock; do
+for socket in vsock/vhost.sock vsock/host.sock vsock/host.sock_5001 vmm/qmp.sock vmm/console.sock ../victim.run ../victim.console ../victim:home.sock; do
   at running
   check "$socket: is there" rm "/run/vmsilo/victim/$socket"
   settled "$socket deleted" active
