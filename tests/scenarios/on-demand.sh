@@ -35,7 +35,7 @@ becomes() {
 # greets FILE waits until the guest's greeting is there.
 greets() {
   local try
-  for try in {1..300}; do
+  for try in {1..1200}; do
     [[ $(cat "$1") != vmsilo1 ]] || return 0
     sleep 0.1
   done
