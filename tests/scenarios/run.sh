@@ -41,9 +41,13 @@ terminal() {
   tmux new-session -d -s "$1" -x 100 -y 30 "runuser -u alice -- env --chdir=/home/alice TERM=screen bash --norc -c '${*:2}; echo status=\$?; read'"
 }
 
-# programs prints what the guest has of programs: processes and control groups.
+# programs prints what the guest has of programs: processes, control groups with some in them, and all groups but one,
+# which the agent has ready for the next program.
 programs() {
-  guest a 'ls -d /sys/fs/cgroup/user.slice/user-1000.slice/session-*.scope/run-* 2>/dev/null; pgrep --list-full "^(sleep|yes|cat)$"'
+  guest a 'cd /sys/fs/cgroup/user.slice/user-1000.slice
+grep --files-with-matches "populated 1" session-*.scope/run-*/cgroup.events 2>/dev/null
+ls -d session-*.scope/run-* 2>/dev/null | tail -n +2
+pgrep --list-full "^(sleep|yes|cat)$"'
 }
 
 export LANG=C.UTF-8
