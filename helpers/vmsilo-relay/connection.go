@@ -17,31 +17,9 @@ type connection struct {
 	client *net.UnixConn
 
 	mu sync.Mutex
-	// guest is nil until the device takes the connection.
+	// guest is nil until the guest has answered: vhost-device-vsock 0.3 does not bear a host that hangs up before that.
 	guest *net.UnixConn
 	left  bool
-}
-
-// attach makes conn the guest's side, which has patience to answer.
-func (c *connection) attach(conn *net.UnixConn) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.guest = conn
-	if c.left {
-		c.part()
-		return nil
-	}
-	return conn.SetDeadline(time.Now().Add(patience))
-}
-
-// answered is for a guest that has answered, and may take any time from then on.
-func (c *connection) answered() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.left {
-		return nil
-	}
-	return c.guest.SetDeadline(time.Time{})
 }
 
 // leave ends it towards both sides; what is on its way to the client stays to be read.
@@ -58,6 +36,16 @@ func (c *connection) leave() {
 	}
 }
 
+// attach makes conn the guest's side.
+func (c *connection) attach(conn *net.UnixConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guest = conn
+	if c.left {
+		c.part()
+	}
+}
+
 // part ends the guest's side, which stays open to be read from, for some time: of a socket that is closed with bytes in
 // it, vhost-device-vsock 0.3 tells the guest nothing, and the program would run on.
 func (c *connection) part() {
@@ -67,20 +55,21 @@ func (c *connection) part() {
 	_ = c.guest.SetReadDeadline(time.Now().Add(parting))
 }
 
-// carry carries bytes both ways until both sides have ended. How they end is for themselves to say.
-func (c *connection) carry() {
+// carry carries bytes to a guest and back until both sides have ended. How they end is for themselves to say.
+func (c *connection) carry(guest *net.UnixConn) {
+	c.attach(guest)
 	var back sync.WaitGroup
 	back.Add(1)
 	go func() {
 		defer back.Done()
-		_ = splice(c.guest, c.client)
+		_ = splice(guest, c.client)
 		c.leave()
 	}()
-	_ = splice(c.client, c.guest)
+	_ = splice(c.client, guest)
 	c.leave()
 	back.Wait()
 	// What the guest still says, until it has closed, too.
-	_, _ = io.Copy(io.Discard, c.guest)
+	_, _ = io.Copy(io.Discard, guest)
 }
 
 // refuse tells a client, in the guest's place, why there is no program, and closes.

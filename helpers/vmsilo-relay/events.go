@@ -13,7 +13,7 @@ import (
 // What an event is about, where it is about no connection: these have the numbers from 0 on.
 const (
 	pending int32 = -1 - iota // somebody waits to be taken
-	gone                      // the device has ended, or this process is to
+	asked                     // this process is to end
 	ended                     // the last connection has
 )
 
@@ -35,7 +35,7 @@ func newEvents() (*events, error) {
 	if e.ended, err = e.eventfd(ended); err != nil {
 		return nil, err
 	}
-	stopped, err := e.eventfd(gone)
+	stopped, err := e.eventfd(asked)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,7 @@
 // Each connection reaches the guest by itself, so that one whose guest is slow to answer holds up no other. If there is no
 // way, or no room for another one, that is said in the guest's place.
 //
-// It ends when there is nothing to carry for a while, and when the device does. By then, and after SIGTERM, what is on its
-// way to clients has half a second.
+// It ends when there is nothing to carry for a while. After SIGTERM, what is on its way to clients has half a second.
 //
 // Options:
 //

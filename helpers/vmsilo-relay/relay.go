@@ -19,7 +19,7 @@ import (
 const (
 	// maxOpen is how many connections there may be at a time, which is how many programs a guest runs.
 	maxOpen = 512
-	// farewell is how long the last bytes of a device that has ended may take to their readers.
+	// farewell is how long the last bytes may take to their readers when the relay is to end.
 	farewell = 500 * time.Millisecond
 	// patience is how long a guest may take to answer; an emulated one that boots other things is slow.
 	patience = 30 * time.Second
@@ -49,31 +49,10 @@ func serve(listener *net.UnixListener, vm, device string, idle time.Duration) er
 	if r.listener, err = descriptor(listener); err != nil {
 		return err
 	}
-	// This one asks for nothing, and ends when the device does.
-	line, err := dial.Unix(device, patience)
-	if err != nil {
-		return r.refuseAll()
-	}
-	defer line.Close()
-	fd, err := descriptor(line)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(events.watch(fd, gone, unix.EPOLLRDHUP), events.watch(r.listener, pending, unix.EPOLLIN)); err != nil {
+	if err := events.watch(r.listener, pending, unix.EPOLLIN); err != nil {
 		return err
 	}
 	return r.loop(idle)
-}
-
-// refuseAll tells everybody who waits that the VM is gone: systemd would start the next relay for them.
-func (r *relay) refuseAll() error {
-	for {
-		client, err := r.accept()
-		if err != nil || client == nil {
-			return err
-		}
-		refuse(client, fmt.Sprintf("VM %s does not run", r.vm))
-	}
 }
 
 // descriptor returns the file descriptor of a socket, which stays the socket's.
@@ -99,7 +78,7 @@ func (r *relay) loop(idle time.Duration) error {
 			switch event.Fd {
 			case ended:
 				r.events.takeEnded()
-			case gone:
+			case asked:
 				r.drain()
 				return nil
 			case pending:
@@ -161,34 +140,31 @@ func (r *relay) begin(client *net.UnixConn) error {
 	r.all.Add(1)
 	go func() {
 		defer r.end(id)
-		guest, err := r.reach(c)
-		if guest != nil {
-			defer guest.Close()
-		}
+		guest, err := r.reach()
 		if err != nil {
-			refuse(client, fmt.Sprintf("VM %s cannot run it: %v", r.vm, err))
+			refuse(client, err.Error())
 			return
 		}
-		c.carry()
+		defer guest.Close()
+		c.carry(guest)
 	}()
 	return nil
 }
 
-// reach connects a connection to the guest. The guest's side is the caller's to close, also after an error.
-func (r *relay) reach(c *connection) (*net.UnixConn, error) {
+// reach connects to the guest. The error is for the client.
+func (r *relay) reach() (*net.UnixConn, error) {
 	r.door.Lock()
 	guest, err := dial.Unix(r.device, patience)
 	r.door.Unlock()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("VM %s does not run", r.vm)
 	}
-	if err := c.attach(guest); err != nil {
-		return guest, err
+	err = errors.Join(guest.SetDeadline(time.Now().Add(patience)), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
+	if err != nil {
+		guest.Close()
+		return nil, fmt.Errorf("VM %s cannot run it: %w", r.vm, err)
 	}
-	if err := vsock.Ask(guest, protocol.ProgramPort); err != nil {
-		return guest, err
-	}
-	return guest, c.answered()
+	return guest, nil
 }
 
 // end forgets a connection.

@@ -51,6 +51,8 @@ func newDevice(t *testing.T, path, answer string, guest func(*net.UnixConn)) *de
 				defer conn.Close()
 				line := make([]byte, len("CONNECT 5000\n"))
 				if _, err := io.ReadFull(conn, line); err != nil || string(line) != "CONNECT 5000\n" {
+					// vhost-device-vsock 0.3 would turn round and round from then on.
+					t.Errorf("asked with %q: %v", line, err)
 					return
 				}
 				if _, err := io.WriteString(conn, answer); err == nil && strings.HasPrefix(answer, "OK ") {
@@ -359,7 +361,7 @@ func TestManyConnections(t *testing.T) {
 	h.wait()
 }
 
-// A VM that has gone: everybody hears it, and the relay is gone, too.
+// A VM that has gone: everybody hears it.
 func TestNoDevice(t *testing.T) {
 	h := newHost(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
@@ -371,7 +373,7 @@ func TestNoDevice(t *testing.T) {
 	if _, err := a.Write([]byte(protocol.Greeting)); err != nil {
 		t.Fatal(err)
 	}
-	h.serve(l, time.Hour)
+	h.serve(l, 200*time.Millisecond)
 	for _, conn := range []net.Conn{a, b} {
 		if text := h.refused(conn); text != "VM bank does not run" {
 			t.Errorf("%q", text)
@@ -456,7 +458,7 @@ func TestSlowGuest(t *testing.T) {
 	h.wait()
 }
 
-// Who hangs up before the guest has answered keeps no place, and what the guest says then is taken.
+// Who hangs up before the guest has answered keeps no place from then on, and what the guest says then is taken.
 func TestHangsUpBeforeTheAnswer(t *testing.T) {
 	h := newHost(t)
 	ended := make(chan error, 1)
@@ -477,13 +479,17 @@ func TestHangsUpBeforeTheAnswer(t *testing.T) {
 	}()
 	h.relay(200 * time.Millisecond)
 	client := h.connect()
-	<-taken // the relay's own
 	guest := <-taken
 	if _, err := io.ReadFull(guest, make([]byte, len("CONNECT 5000\n"))); err != nil {
 		t.Fatal(err)
 	}
 	client.Close()
-	time.Sleep(100 * time.Millisecond)
+	// The device must not hear of it yet.
+	_ = guest.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := guest.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("before the answer: %v", err)
+	}
+	_ = guest.SetReadDeadline(time.Time{})
 	go func() {
 		if _, err := guest.Write(append([]byte("OK 1\n"), bytes.Repeat([]byte("flood"), 1<<20)...)); err != nil {
 			ended <- err
@@ -500,11 +506,11 @@ func TestHangsUpBeforeTheAnswer(t *testing.T) {
 	h.wait()
 }
 
-// The relay ends with the VM, and what is carried with it.
+// What is carried ends with the VM.
 func TestVMEnds(t *testing.T) {
 	h := newHost(t)
 	d := newDevice(t, h.path, "OK 1\n", echo)
-	h.relay(time.Hour)
+	h.relay(200 * time.Millisecond)
 	conn, mute := h.connect(), h.connect()
 	if _, err := fmt.Fprint(conn, "x"); err != nil {
 		t.Fatal(err)
