@@ -133,7 +133,7 @@ var open = map[string][]string{
 		"SystemCallFilter=~@privileged",
 	},
 	// Another unit of the same user, which ends earlier, must not take away what this one has: RemoveIPC=.
-	"vmsilo-vsock@.service":   {"RemoveIPC=", "UMask="},
+	"vmsilo-vsock@.service":   {"RemoveIPC="},
 	"vmsilo-notify@.service":  {"RemoveIPC="},
 	"vmsilo-console@.service": {"RemoveIPC="},
 	"vmsilo-disk@.service":    {"RemoveIPC="},
@@ -171,8 +171,6 @@ var shown = map[string][]string{
 	"vmsilo-netdev@.service": {"DeviceAllow"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},
 	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
-	// tests/scenarios/on-demand.sh: the relay connects.
-	"vmsilo-vsock@.service": {"UMask"},
 }
 
 // TestLines takes each line of hardening out of each template in its turn: either a check of systemd's finds that open

@@ -113,12 +113,12 @@ check "nothing runs as root" fails pgrep --list-full --uid=root --full '(^|/)(qe
 check "a console is carried" as alice bash -c 'connect "$0"' a.console
 
 echo "what each sees"
-check "the VMM of a" same "systemd vmsilo a a:home.sock vhost vmm vsock" "$(saw vmsilo@a run)"
+check "the VMM of a" same "systemd vmsilo a a:home.sock vmm vsock" "$(saw vmsilo@a run)"
 check "and its disk" same "a images" "$(saw vmsilo@a var)"
-check "the VMM of c, which has less" same "systemd vmsilo c vhost vmm vsock / images" "$(saw vmsilo@c run) / $(saw vmsilo@c var)"
-check "the vsock device" same "systemd vmsilo a vhost vsock" "$(saw vmsilo-vsock@a run)"
-check "what hears the guest" same "systemd vmsilo a vhost vmm vsock" "$(saw vmsilo-notify@a run)"
-check "what carries the console" same "systemd vmsilo a vhost vmm vsock" "$(saw vmsilo-console@a run)"
+check "the VMM of c, which has less" same "systemd vmsilo c vmm vsock / images" "$(saw vmsilo@c run) / $(saw vmsilo@c var)"
+check "the vsock device" same "systemd vmsilo a vsock" "$(saw vmsilo-vsock@a run)"
+check "what hears the guest" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-notify@a run)"
+check "what carries the console" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-console@a run)"
 check "what makes the disk" same "systemd / a" "$(saw vmsilo-disk@a run) / $(saw vmsilo-disk@a var)"
 check "what makes the TAP" same "systemd vmsilo" "$(saw vmsilo-netdev@a:eth0 run)"
 check "what makes the user" same "systemd userdb vmsilo a" "$(saw vmsilo-user@a run)"
@@ -153,7 +153,7 @@ check "what is vmsilo's own may not" same "" "$(saw vmsilo-notify@a filter)"
 check "the guest's memory is in no core dump" same 0 "$(saw vmsilo@a core)"
 
 echo "other users of the host"
-check "the sockets of b are these" same "b.console b.run b/vhost/vhost.sock b/vmm/console.sock b/vmm/qmp.sock b/vsock/host.sock b/vsock/host.sock_5001 b:home.sock" \
+check "the sockets of b are these" same "b.console b.run b/vmm/console.sock b/vmm/qmp.sock b/vsock/host.sock b/vsock/host.sock_5001 b/vsock/vhost.sock b:home.sock" \
   "$(sockets b | xargs)"
 # Whoever else it is: another VM, the user of another VM; and for a, the user of b.
 while read -r who vm owner; do
