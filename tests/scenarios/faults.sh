@@ -39,7 +39,7 @@ settled() {
   check "$what: it comes to rest" await rests
   check "$what: the state" grep --quiet --word-regexp "$(state)" <<<"$*"
   if [[ $(state) == active ]]; then
-    check "$what: it runs" pgrep --full 'qemu-system.* guest=victim' >/dev/null
+    check "$what: it runs" pgrep --full 'qemu-system.* guest=victim'
     systemctl stop vmsilo@victim
     check "$what: it comes to rest after the stop" await rests
   fi
@@ -203,7 +203,8 @@ done
 echo "something vanishes"
 at running
 ip link delete victim-22
-# QEMU ends with the next thing that the guest does to the interface, should it do one.
+# QEMU ends with the next thing that the guest's firmware does to the interface, should it be on its way.
+sleep 1
 settled "the TAP deleted" active failed
 for socket in vsock/vhost.sock vsock/host.sock vsock/host.sock_5001 vmm/qmp.sock vmm/console.sock ../victim.run ../victim.console ../victim:home.sock; do
   at running
