@@ -204,9 +204,9 @@ check "the journal has it, too" holds "$(journalctl --boot --unit=vmsilo-console
 check "bob cannot" ends 1 as bob vmsilo console a
 
 echo "the VM goes away"
-run a sleep 1000 2>/run/lost &
+run a sh -c 'echo up; exec sleep 1000' >/run/going 2>/run/lost &
 client=$!
-sleep 3
+until grep --quiet up /run/going; do sleep 0.1; done
 kill -KILL "$(systemctl show --property=MainPID --value vmsilo@a)"
 got=0
 wait $client || got=$?
