@@ -204,10 +204,10 @@ check "the journal has it, too" holds "$(journalctl --boot --unit=vmsilo-console
 check "bob cannot" ends 1 as bob vmsilo console a
 
 echo "the VM goes away"
-run a sh -c 'echo up; exec sleep 1000' >/run/up 2>/run/lost &
+run a sh -c 'echo up; exec sleep 1000' >/run/going 2>/run/lost &
 client=$!
-until grep --quiet up /run/up; do sleep 0.1; done
-kill -KILL "$(systemctl show --property=MainPID --value vmsilo@a)"
+until grep --quiet up /run/going; do sleep 0.1; done
+systemctl kill --kill-whom=main --signal=KILL vmsilo@a
 got=0
 wait $client || got=$?
 check "the client says so" same '125 vmsilo: error: VM "a" went away while the program ran' "$got $(head -n 1 /run/lost)"
