@@ -208,7 +208,7 @@ sleep 1
 settled "the TAP deleted" active failed
 for socket in vsock/vhost.sock vsock/host.sock vsock/host.sock_5001 vmm/qmp.sock vmm/console.sock ../victim.run ../victim.console ../victim:home.sock; do
   at running
-  check "$socket: is there" rm "/run/vmsilo/victim/$socket"
+  check "$socket: is there" await rm "/run/vmsilo/victim/$socket"
   settled "$socket deleted" active
 done
 
