@@ -107,6 +107,9 @@ var instances = map[string][][2]string{
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
 	"vmsilo-lost@.service":    {{"vmsilo-lost@demo.service", "qemu"}},
+	"vmsilo-run@.service":     {{"vmsilo-run@demo.service", "qemu"}},
+	"vmsilo-idle@.service":    {{"vmsilo-idle@demo.service", "qemu"}},
+	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
 	// Before they listen, and when they no longer do, they run programs.
 	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
 	"vmsilo-console@.socket": {{"vmsilo-console@demo.socket", "qemu"}},
@@ -159,6 +162,10 @@ var open = map[string][]string{
 		"ProtectKernelModules=", "ProtectKernelTunables=", "ProtectProc=", "SystemCallFilter=~@privileged", "UMask=",
 		"User=/DynamicUser=",
 	},
+	"vmsilo-run@.service": {"RemoveIPC="},
+	// In a user namespace, whoever asks would be nobody.
+	"vmsilo-demand@.service": {"PrivateUsers=", "User=/DynamicUser="},
+	"vmsilo-idle@.service":   {"User=/DynamicUser="},
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 }
@@ -170,6 +177,8 @@ var shown = map[string][]string{
 	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service": {"DeviceAllow"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},
+	// A VM that was started on demand has the mark of it.
+	"vmsilo-demand@.service": {"ReadWritePaths"},
 	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
 }
 
