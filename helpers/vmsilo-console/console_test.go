@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -145,6 +146,22 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+// attach connects until nobody else is attached; nothing is said to the one that is before the VMM is there.
+func (h *host) attach(t *testing.T) net.Conn {
+	t.Helper()
+	for range 100 {
+		conn := h.connect(t)
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			return conn
+		}
+		conn.Close()
+	}
+	t.Fatal("somebody is attached")
+	return nil
+}
+
 // Who leaves before the VMM is there keeps nobody else from attaching.
 func TestLeavesBefore(t *testing.T) {
 	for name, leave := range map[string]func(net.Conn) error{
@@ -155,16 +172,15 @@ func TestLeavesBefore(t *testing.T) {
 			h := newHost(t)
 			// The folder of the VMM is waited for first, and then its socket.
 			for range 2 {
-				first := h.connect(t)
+				first := h.attach(t)
 				fmt.Fprintln(first, "what nobody reads")
 				time.Sleep(50 * time.Millisecond)
 				if err := leave(first); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(50 * time.Millisecond)
 				_ = os.Mkdir(filepath.Dir(h.console), 0o755)
 			}
-			second := h.connect(t)
+			second := h.attach(t)
 			h.vmm(t, shell)
 			ask(t, second, "one")
 			second.Close()
