@@ -157,6 +157,7 @@ func (h *host) attach(t *testing.T) net.Conn {
 			return conn
 		}
 		conn.Close()
+		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("somebody is attached")
 	return nil
