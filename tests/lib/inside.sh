@@ -152,10 +152,10 @@ tiny_kernel() {
     # setup_sects, the boot flag, a jump over the rest of the header, its version, and that it is loaded high
     head --bytes=497 /dev/zero && bytes 01 && head --bytes=12 /dev/zero && bytes 55 aa
     bytes eb 5e && printf HdrS && bytes 02 02 && head --bytes=9 /dev/zero && bytes 01 && head --bytes=78 /dev/zero
-    # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al
-    bytes ba f8 03 b0 4b ee b0 0a ee
     # mov dx,0x602; mov ax,0x100; out dx,ax: the power button is enabled
     [[ $1 == deaf ]] || bytes ba 02 06 b8 00 01 ef
+    # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al
+    bytes ba f8 03 b0 4b ee b0 0a ee
     # mov dx,0x600; again: sti; hlt; in ax,dx; test ah,1; jz again: it was pressed
     bytes ba 00 06 fb f4 ed f6 c4 01 74 f8
     # mov dx,0x604; mov ax,0x2000; out dx,ax; hlt: S5
@@ -164,9 +164,16 @@ tiny_kernel() {
   head --bytes=512 /dev/zero
 }
 
-# ready VM says READY=1 as the vsock device of a guest does that is up, once the VMM runs.
+# ready VM says READY=1 as the vsock device of a guest does that is up, once the tiny one is.
 ready() {
-  await test -S "/run/vmsilo/$1/vmm/qmp.sock" && printf READY=1 | socat -u - "UNIX-CONNECT:/run/vmsilo/$1/vsock/host.sock_5001"
+  await tiny_is_up "$1" && printf READY=1 | socat -u - "UNIX-CONNECT:/run/vmsilo/$1/vsock/host.sock_5001"
+}
+
+# tiny_is_up VM tells whether the guest has said something in this run of the VM.
+tiny_is_up() {
+  local run
+  run=$(systemctl show --property=InvocationID --value "vmsilo@$1")
+  [[ -n $run && -n $(journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run") ]]
 }
 
 # await COMMAND… waits until the command succeeds, ten seconds at most.
