@@ -110,10 +110,11 @@ leftovers() {
   done
 }
 
-# nothing_left VM… waits a second at most until nothing is left of the VMs.
+# nothing_left VM… waits until nothing is left of the VMs: a second is what it may take, three where another guest boots
+# beside this host.
 nothing_left() {
   local try left
-  for try in {1..10}; do
+  for try in {1..30}; do
     left=$(leftovers "$@")
     [[ -n $left ]] || return 0
     sleep 0.1
