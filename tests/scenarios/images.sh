@@ -16,6 +16,8 @@ version() {
 # begin NAME begins to build an image of the recipe below, in the background, where a shell's commands would not heed an
 # interrupt. What it says is in /root/NAME.log. When it is under way its PID is in $pid.
 begin() {
+  # What the one before has said is not said by this one.
+  rm -f "/root/$1.log"
   env --default-signal=INT vmsilo image build "$1" --recipe=/root/recipe/mine.toml >"/root/$1.log" 2>&1 &
   pid=$!
   until_in "/root/$1.log" 'extracting archives'
@@ -109,7 +111,7 @@ check "it starts again" systemctl restart vmsilo@work
 check "its next start has the new one" same "made by root 755" "$(guest work 'echo $(cat /etc/made; stat --format=%a /usr/local/bin/hello)')"
 check "and the recipe's file" guest work 'grep trixie /etc/motd && ! [ -e /etc/issue ]'
 check "an image has no ssh keys" guest work '! ls /run/vmsilo/root/etc/ssh/ssh_host_*'
-check "a guest makes its own" same active "$(guest work 'ls /etc/ssh/ssh_host_ed25519_key >/dev/null && systemctl is-active ssh')"
+check "a guest makes its own" same active "$(guest work 'ls /etc/ssh/ssh_host_ed25519_key >/dev/null && systemctl start ssh && systemctl is-active ssh')"
 check "back to the old one" vmsilo image use work "$old"
 check "that is current" same "$old" "$(version work)"
 check "the new one is in use" holds "$(vmsilo image remove work "$new" 2>&1)" "is in use by process"
