@@ -170,9 +170,10 @@ ready() {
   await tiny_is_up "$1" && printf READY=1 | socat -u - "UNIX-CONNECT:/run/vmsilo/$1/vsock/host.sock_5001"
 }
 
-# tiny_is_up VM tells whether the guest has said something in this run of the VM.
+# tiny_is_up VM tells whether the guest has said something in this run of the VM, which has begun.
 tiny_is_up() {
   local run
+  [[ -S /run/vmsilo/$1/vmm/qmp.sock ]] || return 1
   run=$(systemctl show --property=InvocationID --value "vmsilo@$1")
   [[ -n $run && -n $(journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run") ]]
 }
