@@ -414,6 +414,20 @@ func TestInput(t *testing.T) {
 	h.until(t, "ready")
 }
 
+// A program that ends while the host goes on sending has ended, and nothing else has.
+func TestEndsInTheInput(t *testing.T) {
+	dial := serve(t)
+	for range 100 {
+		h := begin(t, dial(), shell("head -c 100000 >/dev/null; exit 3"))
+		go func(to *protocol.Writer) {
+			_ = to.Copy(protocol.Stdin, io.LimitReader(zeros{}, protocol.InitialWindow), nil)
+		}(h.to)
+		if _, _, ended := h.end(t); ended != "3" {
+			t.Fatalf("ended with %s", ended)
+		}
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -100,7 +100,8 @@ func (in *input) move(conn *os.File, size int) (moved int, err error) {
 	switch {
 	case errors.Is(err, errFull):
 		return moved, nil
-	case errors.Is(err, unix.EPIPE) || errors.Is(err, os.ErrClosed):
+	case in.ended || errors.Is(err, unix.EPIPE):
+		// The program has ended, or closes its input. Were it the connection that has, the rest would tell.
 		in.closed = true
 		return moved, nil
 	}

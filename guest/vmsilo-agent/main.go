@@ -206,6 +206,9 @@ var errStranger = errors.New("it is not the host's")
 func (a *agent) connection(conn *os.File) {
 	defer conn.Close()
 	from := protocol.NewHostReader(conn)
+	// Before the program starts: a host that was not greeted may ask for it once more.
+	// Where that fails no frame can be written, either.
+	to, _ := protocol.NewWriter(pieces{conn})
 	p, err := a.begin(conn, from)
 	if p != nil {
 		// When the host has its answer: this takes the kernel some time.
@@ -219,9 +222,6 @@ func (a *agent) connection(conn *os.File) {
 			p.kill()
 		}
 	}()
-	// The program is on its way by now: to greet takes as long as to start it.
-	// Where that fails no frame can be written, either.
-	to, _ := protocol.NewWriter(pieces{conn})
 	var status protocol.Status
 	if err == nil {
 		status = p.run(to)
