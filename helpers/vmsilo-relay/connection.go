@@ -36,6 +36,13 @@ func (c *connection) leave() {
 	}
 }
 
+// hasLeft tells whether the client has.
+func (c *connection) hasLeft() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
+}
+
 // attach makes conn the guest's side.
 func (c *connection) attach(conn *net.UnixConn) {
 	c.mu.Lock()

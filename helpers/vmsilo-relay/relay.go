@@ -140,7 +140,7 @@ func (r *relay) begin(client *net.UnixConn) error {
 	r.all.Add(1)
 	go func() {
 		defer r.end(id)
-		guest, err := r.reach()
+		guest, err := r.reach(c)
 		if err != nil {
 			refuse(client, err.Error())
 			return
@@ -151,15 +151,23 @@ func (r *relay) begin(client *net.UnixConn) error {
 	return nil
 }
 
-// reach connects to the guest. The error is for the client.
-func (r *relay) reach() (*net.UnixConn, error) {
+// reach connects to the guest, unless the client has left by then. The error is for the client.
+func (r *relay) reach(c *connection) (*net.UnixConn, error) {
+	deadline := time.Now().Add(patience)
 	r.door.Lock()
-	guest, err := dial.Unix(r.device, patience)
+	wait := time.Until(deadline)
+	if c.hasLeft() || wait <= 0 {
+		r.door.Unlock()
+		return nil, fmt.Errorf("VM %s cannot run it: its vsock device is busy", r.vm)
+	}
+	guest, err := dial.Unix(r.device, wait)
 	r.door.Unlock()
-	if err != nil {
+	if errors.Is(err, unix.EAGAIN) {
+		return nil, fmt.Errorf("VM %s cannot run it: its vsock device is busy", r.vm)
+	} else if err != nil {
 		return nil, fmt.Errorf("VM %s does not run", r.vm)
 	}
-	err = errors.Join(guest.SetDeadline(time.Now().Add(patience)), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
+	err = errors.Join(guest.SetDeadline(deadline), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
 	if err != nil {
 		guest.Close()
 		return nil, fmt.Errorf("VM %s cannot run it: %w", r.vm, err)

@@ -2,11 +2,13 @@
 package accounts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrUnknown is wrapped by the error for a user or group that is not there.
@@ -38,13 +40,18 @@ func Group(group string) (gid int, err error) {
 	return gid, nil
 }
 
+// patience is how long a database may take, which may be on another machine.
+const patience = 10 * time.Second
+
 // getentUnknown is getent's status for a key that is not found.
 const getentUnknown = 2
 
 // getent returns the fields of an entry, four at least. getent(1) asks all that nsswitch.conf(5) names; package os/user
 // without cgo reads files of /etc alone.
 func getent(database, key string) ([]string, error) {
-	out, err := exec.Command("getent", database, "--", key).Output()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "getent", database, "--", key).Output()
 	var status *exec.ExitError
 	if errors.As(err, &status) && status.ExitCode() == getentUnknown {
 		return nil, fmt.Errorf("%q in database %s: %w", key, database, ErrUnknown)

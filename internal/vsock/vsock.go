@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"vmsilo/internal/dial"
 )
 
 // maxAnswer is the longest answer of a device, in bytes: OK, a port and a newline.
@@ -20,8 +22,7 @@ var ErrRefused = errors.New("nothing in the guest listens")
 
 // Dial connects to a port of the guest, which has until the deadline to answer. device is the socket's path.
 func Dial(device string, port int, deadline time.Time) (*net.UnixConn, error) {
-	// It does not wait: for a device that takes no connections the kernel has an error at once.
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: device, Net: "unix"})
+	conn, err := dial.Unix(device, max(time.Until(deadline), time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
