@@ -14,8 +14,8 @@ import (
 // settings are all that the generator ever sets, and how often at most in one file.
 var settings = map[string]map[string]int{
 	"Unit": {
-		"After": 1, "Before": 1, "BindsTo": 1, "CollectMode": 1, "Conflicts": 1, "Description": 1, "OnFailure": 1,
-		"OnFailureJobMode": 1, "OnSuccess": 1, "OnSuccessJobMode": 1, "PartOf": 1, "Requires": 1, "SourcePath": 1, "Upholds": 1,
+		"After": 1, "Before": 1, "BindsTo": 1, "CollectMode": 1, "Description": 1, "OnFailure": 1, "PartOf": 1, "Requires": 1,
+		"SourcePath": 1,
 	},
 	"Service": {
 		"BindPaths": 11, "BindReadOnlyPaths": 1, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
@@ -28,7 +28,7 @@ var settings = map[string]map[string]int{
 }
 
 // unitPath is what a drop-in's path looks like, whatever the VM's file holds.
-var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer)|(vmsilo-sockets|multi-user)\.target)\.d/[456]0-vmsilo(-names|-idle)?\.conf$`)
+var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names)?\.conf$`)
 
 // FuzzGenerate looks for a VM's file that puts anything into a unit but a value: whatever is accepted has to come back
 // from another reader of unit files as settings that the generator knows, none more often than it sets it.
