@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -69,8 +70,10 @@ func (c *connection) carry(guest *net.UnixConn) {
 	back.Add(1)
 	go func() {
 		defer back.Done()
-		_ = splice(guest, c.client)
-		c.leave()
+		// A guest that takes no more may have closed: what it has said by then is still to reach the client.
+		if err := splice(guest, c.client); !errors.Is(err, errNotTaken) {
+			c.leave()
+		}
 	}()
 	_ = splice(c.client, guest)
 	c.leave()

@@ -229,6 +229,35 @@ func TestLastWords(t *testing.T) {
 	h.wait()
 }
 
+// The last words of a guest reach a client that streams all the while, and reads late: they are more than fit on the way.
+func TestLastWordsWhileTheClientStreams(t *testing.T) {
+	h := newHost(t)
+	words := bytes.Repeat([]byte("last words "), 30_000)
+	said := make(chan error, 1)
+	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
+		_, err := conn.Write(words)
+		said <- err
+	})
+	h.relay(200 * time.Millisecond)
+	conn := h.connect()
+	streamed := make(chan struct{})
+	go func() {
+		defer close(streamed)
+		_, _ = io.Copy(conn, rand.New(rand.NewSource(1)))
+	}()
+	if err := <-said; err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	got := make([]byte, len(words))
+	if n, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, words) {
+		t.Errorf("%d bytes of %d, %v", n, len(words), err)
+	}
+	closed(t, conn)
+	<-streamed
+	h.wait()
+}
+
 // As soon as one side ends, both do, even while the other does not read.
 func TestEitherEnd(t *testing.T) {
 	flood := bytes.Repeat([]byte("flood"), 1<<20)

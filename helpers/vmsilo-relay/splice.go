@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -10,8 +11,11 @@ import (
 // maxSplice is how many bytes are asked for at once; a pipe has room for fewer.
 const maxSplice = 1 << 20
 
-// splice moves bytes from one connection to another, through a pipe and inside the kernel, until one of them ends.
-// While it waits it holds no thread.
+// errNotTaken is the error of a connection that takes no more bytes.
+var errNotTaken = errors.New("not taken")
+
+// splice moves bytes from one connection to another, through a pipe and inside the kernel, until one of them ends; where
+// that is the other, the error wraps errNotTaken. While it waits it holds no thread.
 func splice(to, from *net.UnixConn) error {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -40,7 +44,7 @@ func splice(to, from *net.UnixConn) error {
 				return unix.Splice(pipe[0], nil, fd, nil, int(left), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 			})
 			if err != nil {
-				return err
+				return fmt.Errorf("%w: %w", errNotTaken, err)
 			}
 			left -= n
 		}
