@@ -177,8 +177,6 @@ var shown = map[string][]string{
 	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service": {"DeviceAllow"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},
-	// A VM that was started on demand has the mark of it.
-	"vmsilo-demand@.service": {"ReadWritePaths"},
 	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
 }
 

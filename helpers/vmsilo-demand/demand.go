@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	"golang.org/x/sys/unix"
@@ -19,21 +19,24 @@ import (
 type demand struct {
 	conn *dbus.Conn
 	vm   string
+	// begun tells that the VM was at rest when this has asked for it.
+	begun bool
 }
 
 // unit is the VM's own.
-func (d demand) unit() string { return "vmsilo@" + d.vm + ".service" }
+func (d *demand) unit() string { return "vmsilo@" + d.vm + ".service" }
 
-// relay is the unit that carries connections.
-func (d demand) relay() string { return "vmsilo-run@" + d.vm + ".service" }
+// relay is the unit that carries connections, and door the one by which they come.
+func (d *demand) relay() string { return "vmsilo-run@" + d.vm + ".service" }
+func (d *demand) door() string  { return "vmsilo-run@" + d.vm + ".socket" }
 
-// mark is the path of the mark.
-func (d demand) mark() string { return filepath.Join(paths.Runtime, d.vm, "on-demand") }
+// mark is the path of the mark. It outlasts a reboot of the guest: vmsilo-down removes it when the VM has ended.
+func (d *demand) mark() string { return filepath.Join(paths.OnDemand, d.vm) }
 
 // user returns whose the VM is, by name or uid. The template has root, and only the generator's drop-in for a VM that can
 // be built somebody else.
-func (d demand) user(ctx context.Context) (string, error) {
-	property, err := d.conn.GetUnitTypePropertyContext(ctx, "vmsilo-run@"+d.vm+".socket", "Socket", "Environment")
+func (d *demand) user(ctx context.Context) (string, error) {
+	property, err := d.conn.GetUnitTypePropertyContext(ctx, d.door(), "Socket", "Environment")
 	if err != nil {
 		return "", fmt.Errorf("asking systemd whose VM %q is: %w", d.vm, err)
 	}
@@ -46,9 +49,23 @@ func (d demand) user(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("systemd knows no VM %q, or its file is wrong; to see why: vmsilo why %s", d.vm, d.vm)
 }
 
+// startFor starts the VM for who asks, if they may.
+func (d *demand) startFor(ctx context.Context, by peer) error {
+	user, err := d.user(ctx)
+	if err != nil {
+		return err
+	}
+	if may, err := by.mayStart(user, group); err != nil {
+		return err
+	} else if !may {
+		return fmt.Errorf("VM %q belongs to user %s: only that user, root and group %s start it", d.vm, user, group)
+	}
+	return d.start(ctx)
+}
+
 // lock takes the mark for this process alone, until release is called, so that a start is asked for before a stop has
 // looked whether there is one, or after it has been asked for. Without a mark there is nothing to take.
-func (d demand) lock() (marked bool, release func(), err error) {
+func (d *demand) lock() (marked bool, release func(), err error) {
 	f, err := os.Open(d.mark())
 	if errors.Is(err, os.ErrNotExist) {
 		return false, func() {}, nil
@@ -67,15 +84,13 @@ func atRest(state string) bool { return state == "inactive" || state == "failed"
 
 // start starts the VM, and then the relay: who asks will be connected to at once, and the end of the relay is the
 // beginning of the VM's idleness, also when nobody connects.
-func (d demand) start(ctx context.Context) error {
-	before, err := d.startVM(ctx)
+func (d *demand) start(ctx context.Context) error {
+	err := d.startVM(ctx)
+	if err == nil && d.begun {
+		err = d.leaveMark(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("VM %q could not be started: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
-	}
-	if atRest(before) || before == "deactivating" {
-		if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
-			return fmt.Errorf("VM %q has ended at once: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
-		}
 	}
 	ended := make(chan string, 1)
 	if _, err := d.conn.StartUnitContext(ctx, d.relay(), "replace", ended); err != nil {
@@ -87,25 +102,37 @@ func (d demand) start(ctx context.Context) error {
 	return nil
 }
 
-// startVM starts the VM, waits for it, and returns the state that it had before. A VM that is being stopped has to end
-// first: to replace that by a start would have its parts, whose stops wait for its own, stopped under the guest.
-func (d demand) startVM(ctx context.Context) (before string, err error) {
+// leaveMark leaves the mark, but for a VM that has ended since: what removes it may have been there by then.
+func (d *demand) leaveMark(ctx context.Context) error {
+	if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
+		return err
+	}
+	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
+	if err == nil && atRest(states[0].ActiveState) {
+		return errors.Join(errors.New("it has ended at once"), os.Remove(d.mark()))
+	}
+	return err
+}
+
+// startVM starts the VM and waits for it. A VM that is being stopped has to end first: to replace that by a start would
+// have its parts, whose stops wait for its own, stopped under the guest.
+func (d *demand) startVM(ctx context.Context) error {
 	for {
 		ended := make(chan string, 1)
-		before, err := d.ask(ctx, ended)
+		err := d.ask(ctx, ended)
 		if !errors.Is(err, errStopping) {
 			if err == nil {
 				err = d.await(d.unit(), ended)
 			}
-			return before, err
+			return err
 		}
 		// systemd starts nothing that is ordered with a unit before that has been stopped. The VM's end starts this anyway.
 		down := "vmsilo-down@" + d.vm + ".service"
 		if _, err := d.conn.StartUnitContext(ctx, down, "replace", ended); err != nil {
-			return "", err
+			return err
 		}
 		if err := d.await(down, ended); err != nil {
-			return "", err
+			return err
 		}
 	}
 }
@@ -113,78 +140,75 @@ func (d demand) startVM(ctx context.Context) (before string, err error) {
 // errStopping is the error of a VM that is being stopped.
 var errStopping = errors.New("it is being stopped")
 
-// ask asks systemd for the VM, of whose start the end is told on ended, and returns the state that it had before.
-func (d demand) ask(ctx context.Context, ended chan<- string) (before string, err error) {
+// ask asks systemd for the VM, of whose start the end is told on ended.
+func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 	_, release, err := d.lock()
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer release()
 	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if states[0].JobType == "stop" {
-		return "", errStopping
+		return errStopping
 	}
 	if _, err := d.conn.StartUnitContext(ctx, d.unit(), "replace", ended); err != nil {
-		return "", err
+		return err
 	}
-	if before = states[0].ActiveState; before == "active" {
+	switch before := states[0].ActiveState; {
+	case before == "active":
 		// What would stop the VM must see that it is wanted.
 		_, err = d.conn.StartUnitContext(ctx, d.relay(), "replace", nil)
+	case atRest(before) || before == "deactivating":
+		d.begun = true
 	}
-	return before, err
+	return err
 }
 
-// await waits for the end of the start of a unit. A connection that is gone, as after systemctl daemon-reexec, tells of
-// none.
-func (d demand) await(unit string, ended <-chan string) error {
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
-	for {
-		select {
-		case result := <-ended:
-			if result != "done" {
-				return fmt.Errorf("the start of %s has ended as %q", unit, result)
-			}
-			return nil
-		case <-second.C:
-			if !d.conn.Connected() {
-				return errors.New("the connection to systemd is gone")
-			}
-		}
-	}
-}
-
-// stop stops the VM if nobody uses it. It does not wait for the end.
-func (d demand) stop(ctx context.Context) error {
+// stop stops the VM if nobody uses it. It does not wait for the end. Who comes between a look and the stop would be cut
+// off: the door is shut first, so that they ask for the VM, and get it anew, and then it looks again.
+func (d *demand) stop(ctx context.Context) error {
 	marked, release, err := d.lock()
 	if err != nil || !marked {
 		return err
 	}
 	defer release()
-	users, err := d.users(ctx)
-	if err != nil {
+	if used, err := d.used(ctx); err != nil || used {
 		return err
 	}
-	states, err := d.conn.ListUnitsByNamesContext(ctx, users)
-	if err != nil {
+	shut := make(chan string, 1)
+	if _, err := d.conn.StopUnitContext(ctx, d.door(), "fail", shut); err != nil {
 		return err
 	}
-	for _, u := range states {
-		if !atRest(u.ActiveState) || u.JobId != 0 {
-			return nil
-		}
+	// Who has the door open again uses the VM.
+	_ = d.await(d.door(), shut)
+	used, err := d.used(ctx)
+	if err == nil && !used {
+		fmt.Printf("stopping VM %s, which nobody has used for its idle_stop\n", d.vm)
+		// In mode fail, systemd refuses what would undo a start that is queued.
+		_, err = d.conn.StopUnitContext(ctx, d.unit(), "fail", nil)
 	}
-	fmt.Printf("stopping VM %s, which nobody has used for its idle_stop\n", d.vm)
-	// In mode fail, systemd refuses what would undo a start that is queued.
-	_, err = d.conn.StopUnitContext(ctx, d.unit(), "fail", nil)
+	if err != nil || used {
+		_, opened := d.conn.StartUnitContext(ctx, d.door(), "replace", nil)
+		err = errors.Join(err, opened)
+	}
 	return err
 }
 
+// used reports whether somebody uses the VM, or is about to.
+func (d *demand) used(ctx context.Context) (bool, error) {
+	users, err := d.users(ctx)
+	if err != nil {
+		return false, err
+	}
+	states, err := d.conn.ListUnitsByNamesContext(ctx, users)
+	return slices.ContainsFunc(states, func(u dbus.UnitStatus) bool { return !atRest(u.ActiveState) || u.JobId != 0 }), err
+}
+
 // users returns the units that use the VM while they are not at rest: what carries connections, and the VMs that need it.
-func (d demand) users(ctx context.Context) ([]string, error) {
+func (d *demand) users(ctx context.Context) ([]string, error) {
 	users := []string{d.relay()}
 	property, err := d.conn.GetUnitPropertyContext(ctx, d.unit(), "RequiredBy")
 	if err != nil {

@@ -10,8 +10,8 @@
 // answer serves one connection, which is its standard input: docs/protocol.md, "Starting a VM". It reads the name of a VM,
 // asks systemd for the VM if who asks may start it, waits until it is up, or has failed, and answers with a line. That is
 // the VM's user, who is an environment variable of its socket's unit, root, or a member of group vmsilo. Who hangs up
-// meanwhile stops nothing. When it was this that started the VM, it makes /run/vmsilo/VM/on-demand, a mark that goes with
-// the VM's folder.
+// meanwhile stops nothing. When it was this that started the VM, it leaves a mark, /run/vmsilo/.on-demand/VM, which is
+// vmsilo-down's to remove. systemctl daemon-reexec, which cuts it off from systemd, has it ask again.
 //
 // stop asks systemd to stop a VM that has this mark. It leaves alone one to which connections are carried or wanted, and
 // one that another VM needs which is not at rest.
@@ -19,11 +19,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-
-	"github.com/coreos/go-systemd/v22/dbus"
 
 	"vmsilo/internal/command"
 )
@@ -49,36 +48,21 @@ func run(args []string) error {
 	return fmt.Errorf("want answer, or stop and one VM; got %q", args)
 }
 
-// start starts a VM for who asks, if they may.
+// start starts a VM for who asks, if they may. A systemd that has gone on in a new process by the end is asked again.
 func start(vm string, by peer) error {
-	ctx := context.Background()
-	conn, err := dbus.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to systemd: %w", err)
+	d := demand{vm: vm}
+	for {
+		err := d.connected(func(ctx context.Context) error { return d.startFor(ctx, by) })
+		if !errors.Is(err, errCutOff) {
+			return err
+		}
 	}
-	defer conn.Close()
-	d := demand{conn, vm}
-	user, err := d.user(ctx)
-	if err != nil {
-		return err
-	}
-	if may, err := by.mayStart(user, group); err != nil {
-		return err
-	} else if !may {
-		return fmt.Errorf("VM %q belongs to user %s: only that user, root and group %s start it", vm, user, group)
-	}
-	return d.start(ctx)
 }
 
 // stop stops a VM that nobody uses.
 func stop(vm string) error {
-	ctx := context.Background()
-	conn, err := dbus.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to systemd: %w", err)
-	}
-	defer conn.Close()
-	if err := (demand{conn, vm}).stop(ctx); err != nil {
+	d := demand{vm: vm}
+	if err := d.connected(d.stop); err != nil {
 		return fmt.Errorf("stopping VM %q while nobody uses it: %w", vm, err)
 	}
 	return nil

@@ -7,17 +7,20 @@
 // Description:
 //
 // It asks systemd for the units of the VM's parts by their names, so that it finds those, too, whose configuration is
-// gone by now, stops them, and waits until they have ended.
+// gone by now, stops them, and waits until they have ended. Before that it removes the mark of a VM that was started on
+// demand, /run/vmsilo/.on-demand/VM.
 //
-// A VM that is about to be restarted keeps its parts, which its restart restarts. So does one whose start somebody asks
-// for meanwhile: what it needs is not stopped. But a part whose own start is still under way because the VM's has failed
-// with another part is stopped all the same.
+// A VM whose guest reboots keeps the mark, the timer of its idleness, and its parts, which its restart restarts. One whose start somebody
+// asks for meanwhile keeps its parts, too: what it needs is not stopped. But a part whose own start is still under way
+// because the VM's has failed with another part is stopped all the same.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +28,7 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/paths"
 )
 
 func main() { command.Main(run) }
@@ -45,19 +49,22 @@ func run(args []string) error {
 	return nil
 }
 
-// parts are the names of the units of a VM's parts, which %s stands for, in the order in which they are stopped: what
-// carries connections has ended before the timer that its end starts.
-var parts = [][]string{
-	{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"},
-	{
+// reset is the exit status of a VMM whose guest has asked for one: RestartForceExitStatus= of vmsilo@.service.
+const reset = int32(32)
+
+// carriers and parts are the names of the units of a VM, which %s stands for. What carries connections has ended before
+// the timer is stopped that its end starts.
+var (
+	carriers = []string{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"}
+	parts    = []string{
 		"vmsilo-idle@%s.timer",
 		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
 		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
 		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
 		"vmsilo-vsock@%s.service", "vmsilo-netdev@%s:*.service",
 		"vmsilo-disk@%s.service", "vmsilo-user@%s.service",
-	},
-}
+	}
+)
 
 func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	states, err := conn.ListUnitsByNamesContext(ctx, []string{"vmsilo@" + vm + ".service"})
@@ -68,12 +75,23 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	if strings.HasPrefix(states[0].SubState, "auto-restart") {
 		return nil
 	}
-	var errs []error
-	for _, some := range parts {
-		errs = append(errs, stopAll(ctx, conn, vm, some))
+	status, err := conn.GetUnitTypePropertyContext(ctx, states[0].Name, "Service", "ExecMainStatus")
+	if err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	if status.Value.Value() == reset && startIsQueued(states[0]) {
+		// The job has come. What carries connections is no part, and would be in the way of its socket.
+		return stopAll(ctx, conn, vm, carriers)
+	}
+	// The mark goes first: the end of what carries connections looks for it.
+	if err = os.Remove(filepath.Join(paths.OnDemand, vm)); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, stopAll(ctx, conn, vm, carriers), stopAll(ctx, conn, vm, parts))
 }
+
+// startIsQueued reports whether a unit has a job that starts it. Any other job only looks whether it is up.
+func startIsQueued(u dbus.UnitStatus) bool { return u.JobType == "start" || u.JobType == "restart" }
 
 // stopAll stops those of some parts that are loaded, and waits until they have ended.
 func stopAll(ctx context.Context, conn *dbus.Conn, vm string, some []string) error {
@@ -129,8 +147,7 @@ func stop(ctx context.Context, conn *dbus.Conn, vm, unit string, ended chan<- st
 	if err != nil {
 		return false, err
 	}
-	// Any other job only looks whether the VM is up.
-	if len(queued) == 1 && (queued[0].JobType == "start" || queued[0].JobType == "restart") {
+	if len(queued) == 1 && startIsQueued(queued[0]) {
 		return false, nil
 	}
 	_, err = conn.StopUnitContext(ctx, unit, "replace", ended)

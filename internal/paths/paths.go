@@ -21,6 +21,8 @@ const (
 	ImageHooks = Libexec + "/image"
 	// Runtime holds one folder per VM that runs.
 	Runtime = "/run/vmsilo"
+	// OnDemand holds a mark for each VM that was started on demand. No VM's name begins with a dot.
+	OnDemand = Runtime + "/.on-demand"
 	// Demand is the socket where VMs are asked for: units/vmsilo-demand.socket.
 	Demand = "/run/vmsilo.demand"
 )

@@ -97,7 +97,7 @@ leftovers() {
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/$vm.console /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/$vm.console /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
@@ -185,4 +185,16 @@ await() {
     [[ $EPOCHSECONDS -lt $deadline ]] || { echo "not within 10 s: $*" && return 1; }
     sleep 0.02
   done
+}
+
+# becomes PATTERN COMMAND… waits until the command prints what the pattern matches, in one line; two minutes at most.
+becomes() {
+  local try got
+  for try in {1..1200}; do
+    got=$("${@:2}" | xargs)
+    [[ ! $got =~ $1 ]] || return 0
+    sleep 0.1
+  done
+  echo "$got"
+  return 1
 }

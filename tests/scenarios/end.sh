@@ -60,18 +60,6 @@ between() { [[ $3 -ge $1 && $3 -le $2 ]]; }
 # starts_of VM prints how often its VMM was started.
 starts_of() { journalctl --boot --unit="vmsilo@$1" --identifier=vmsilo-qemu --grep='^starting ' --output=cat | wc --lines; }
 
-# becomes PATTERN COMMAND… waits until the command prints what the pattern matches, in one line.
-becomes() {
-  local try got
-  for try in {1..1200}; do
-    got=$("${@:2}" | xargs)
-    [[ ! $got =~ $1 ]] || return 0
-    sleep 0.1
-  done
-  echo "$got"
-  return 1
-}
-
 # in_order TEXT PART… tells whether the text holds the words, in this order.
 in_order() {
   local text=$1 part

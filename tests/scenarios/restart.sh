@@ -24,8 +24,15 @@ another() {
   return 1
 }
 
+# idle waits until the VM carries nothing.
+idle() {
+  systemctl stop vmsilo-run@a-b.service && becomes '^active$' systemctl is-active vmsilo-idle@a-b.timer
+}
+
 # disk prints which ephemeral disk there is.
 disk() { stat --format=%i:%W /var/lib/vmsilo/a-b/ephemeral.qcow2; }
+
+door=vmsilo-run@a-b.socket
 
 # A VMM that is up at once, and reboots or ends when its VM's folder says so.
 cat >/usr/bin/crosvm <<'END'
@@ -34,6 +41,7 @@ folder=/run/vmsilo/a-b/vmm
 case $* in
 *powerbtn* | *stop*) exec touch $folder/end ;;
 esac
+[[ ! -e /srv/slow ]] || sleep 5
 touch $folder/ready
 until [[ -e $folder/end ]]; do
   [[ ! -e $folder/reboot ]] || exit 32
@@ -54,6 +62,36 @@ check "it is restarted" another "$vmm"
 check "with another disk" fails same "$before" "$(disk)"
 check "it can be connected to" same OK "$(ask)"
 check "as before" same "alice 600" "$(stat --format='%U %a' /run/vmsilo/a-b.run)"
+check "its idleness begins again" idle
+
+echo "idleness"
+# Somebody comes to the VM when it has been looked at, and found idle.
+mkdir --parents "/run/systemd/system/$door.d"
+printf '[Socket]\nExecStopPre=systemctl start --no-block vmsilo-run@a-b.service\n' >"/run/systemd/system/$door.d/comes.conf"
+systemctl daemon-reload
+check "who comes meanwhile" systemctl start vmsilo-idle@a-b
+check "is not cut off" becomes '^active active active$' systemctl is-active vmsilo@a-b "$door" vmsilo-run@a-b
+rm --recursive "/run/systemd/system/$door.d"
+systemctl daemon-reload
+check "nobody uses it" idle
+systemctl start vmsilo-idle@a-b
+check "it is stopped" await fails systemctl --quiet is-active vmsilo@a-b
+check "nothing is left" nothing_left
+
+echo "a systemd that goes on in a new process"
+touch /srv/slow
+ask >/run/said &
+asked=$!
+check "while the VM starts" becomes '^activating$' systemctl is-active vmsilo@a-b
+systemctl daemon-reexec
+wait "$asked"
+check "who has asked is answered" same OK "$(cat /run/said)"
+check "and it may be stopped" test -e /run/vmsilo/.on-demand/a-b
+rm /srv/slow
+systemctl restart vmsilo@a-b
+check "which a start by hand ends" fails test -e /run/vmsilo/.on-demand/a-b
+systemctl stop vmsilo@a-b
+check "it starts again" same OK "$(ask)"
 
 echo "crash"
 since=$EPOCHREALTIME
