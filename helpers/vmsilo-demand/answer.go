@@ -23,12 +23,8 @@ const (
 // name is what a VM may be named: vmsilo.toml(5). Neither a path nor the name of a unit is made of anything else.
 var name = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$`)
 
-// answer serves a connection: start starts the VM that is asked for. That the other end is gone by then is no error.
-func answer(conn *net.UnixConn, start func(vm string, by peer) error) error {
-	by, err := peerOf(conn)
-	if err != nil {
-		return err
-	}
+// answer serves the connection of by: start starts the VM that is asked for. That the other end is gone by then is no error.
+func answer(conn *net.UnixConn, by peer, start func(vm string, by peer) error) error {
 	text := "OK"
 	vm, err := readName(conn)
 	if err == nil {

@@ -52,7 +52,12 @@ func newHost(t *testing.T) *host {
 			}
 			go func() {
 				defer conn.Close()
-				h.done <- answer(conn, func(vm string, by peer) error {
+				by, err := peerOf(conn)
+				if err != nil {
+					h.done <- err
+					return
+				}
+				h.done <- answer(conn, by, func(vm string, by peer) error {
 					h.started <- asked{vm, by}
 					return h.result
 				})

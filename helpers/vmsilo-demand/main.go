@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-demand answer
+//	vmsilo-demand answer INSTANCE
 //	vmsilo-demand stop VM
 //
 // Description:
@@ -10,11 +10,14 @@
 // answer serves one connection, which is its standard input: docs/protocol.md, "Starting a VM". It reads the name of a VM,
 // asks systemd for the VM if who asks may start it, waits until it is up, or has failed, and answers with a line. That is
 // the VM's user, who is an environment variable of its socket's unit, root, or a member of group vmsilo. Who hangs up
-// meanwhile stops nothing. When it was this that started the VM, it leaves a mark, /run/vmsilo/.on-demand/VM, which is
-// vmsilo-down's to remove. systemctl daemon-reexec, which cuts it off from systemd, has it ask again.
+// meanwhile stops nothing. When it was this that started the VM, it leaves a mark, /run/vmsilo/.on-demand/VM, which
+// is vmsilo-down's to remove. systemctl daemon-reexec, which cuts it off from systemd, has it ask again.
+//
+// INSTANCE is that of its unit: it drops without a word who asks while 64 of the same user do who came before.
 //
 // stop asks systemd to stop a VM that has this mark. It leaves alone one to which connections are carried or wanted, and
-// one that another VM needs which is not at rest.
+// one that another VM needs which is not at rest. Who comes after it has looked for the last time finds the VM's socket
+// gone, asks for the VM, and has its next start.
 package main
 
 import (
@@ -31,7 +34,7 @@ func main() { command.Main(run) }
 
 func run(args []string) error {
 	switch {
-	case len(args) == 1 && args[0] == "answer":
+	case len(args) == 2 && args[0] == "answer" && args[1] != "":
 		conn, err := net.FileConn(os.Stdin)
 		if err != nil {
 			return fmt.Errorf("taking the connection: %w", err)
@@ -41,11 +44,18 @@ func run(args []string) error {
 			return fmt.Errorf("want a Unix socket as standard input, got one of %s", conn.LocalAddr().Network())
 		}
 		defer asker.Close()
-		return answer(asker, start)
+		by, err := peerOf(asker)
+		if err != nil {
+			return err
+		}
+		if many, err := tooMany(args[1], by); err != nil || many {
+			return err
+		}
+		return answer(asker, by, start)
 	case len(args) == 2 && args[0] == "stop" && args[1] != "":
 		return stop(args[1])
 	}
-	return fmt.Errorf("want answer, or stop and one VM; got %q", args)
+	return fmt.Errorf("want answer and an instance, or stop and one VM; got %q", args)
 }
 
 // start starts a VM for who asks, if they may. A systemd that has gone on in a new process by the end is asked again.

@@ -143,6 +143,25 @@ if [[ -e /usr/libexec/virtiofsd ]]; then
   umount /var/lib/vmsilo
 fi
 
+# Many of one user who ask for a VM that takes long: they leave room for others.
+printf 'id = 31\nhypervisor = "qemu"\nimage = "/nowhere"\nuser = "alice"\n' | write slow
+mkdir --parents /run/systemd/system/vmsilo-user@slow.service.d
+printf "[Service]\nExecStartPre=sh -c 'until test -e /srv/go; do sleep 0.2; done'\n" >/run/systemd/system/vmsilo-user@slow.service.d/slow.conf
+systemctl daemon-reload
+
+# ask UID VM asks for a VM as that user, and prints what is answered.
+ask() {
+  echo "$2" | setpriv --reuid="$1" --regid="$1" --clear-groups socat -t 300 - UNIX-CONNECT:/run/vmsilo.demand
+}
+
+for n in {1..80}; do { ask 1000 slow >"/root/asked-$n" 2>&1; touch "/root/gone-$n"; } & done
+check "16 of 80 are dropped" becomes '^16$' eval 'find /root -name "gone-*" | wc --lines'
+check "another user is served" holds "$(ask 0 noimage)" 'VM "noimage" could not be started'
+touch /srv/go
+wait
+check "and they are answered" same 64 "$(cat /root/asked-* | grep --count '^VM "slow" could not be started')"
+check "nothing is left of slow" nothing_left slow
+
 # Autostart, and who may start.
 printf 'id = 10\nhypervisor = "qemu"\nautostart = true\n' | write auto
 systemctl daemon-reload
