@@ -16,6 +16,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("BE_VMSILO") != "" {
 		sockets = cmp.Or(os.Getenv("TEST_SOCKETS"), sockets)
 		demandSocket = cmp.Or(os.Getenv("TEST_DEMAND"), demandSocket)
+		pause /= 20
 		main()
 		return
 	}

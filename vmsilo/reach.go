@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"vmsilo/internal/command"
 	"vmsilo/internal/dial"
@@ -20,8 +19,6 @@ import (
 const (
 	// maxStarts is how often a VM is asked for that has gone by the time it is connected to.
 	maxStarts = 3
-	// maxBusy is how often a host is asked that drops who asks, as it does when too many do, and pause the time between.
-	maxBusy, pause = 60, time.Second
 	// maxAnswer bounds the host's answer, in bytes.
 	maxAnswer = 4096
 )
@@ -40,7 +37,8 @@ type task struct {
 
 // reach has the guest begin the program, and waits until it has answered. A VM that does not run is started.
 func (t *task) reach() error {
-	for starts, busy := 0, 0; ; {
+	q := queue{name: t.name}
+	for starts := 0; ; {
 		err := t.begin()
 		if !errors.Is(err, errDown) || starts == maxStarts {
 			return err
@@ -48,10 +46,11 @@ func (t *task) reach() error {
 		switch err := ask(t.name); {
 		case err == nil:
 			starts++
-		case errors.Is(err, errBusy) && busy < maxBusy:
+		case errors.Is(err, errBusy):
 			// Somebody else may have had it started meanwhile.
-			busy++
-			time.Sleep(pause)
+			if err := q.wait(err); err != nil {
+				return err
+			}
 		default:
 			return err
 		}

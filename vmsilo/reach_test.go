@@ -110,6 +110,21 @@ func TestBusyHost(t *testing.T) {
 	}
 }
 
+// One that drops everybody is not asked for ever.
+func TestBusyForEver(t *testing.T) {
+	h := newHost(t, "console")
+	asked := 0
+	h.asked(func(string) string {
+		asked++
+		return ""
+	})
+	r := h.start(h.command("run", "work", "x"))
+	want := "vmsilo: error: VM \"work\": the host does not answer: too many are asking for VMs\n"
+	if status := r.status(); status != 125 || !strings.HasPrefix(r.stderr.String(), want) || asked != maxDropped {
+		t.Errorf("asked %d times: status %d, %q", asked, status, r.stderr.String())
+	}
+}
+
 // A VM that begins to stop takes its socket away, and then drops who has connected: it is asked for. One whose socket is
 // there may have begun the program, which is not run again.
 func TestDropped(t *testing.T) {

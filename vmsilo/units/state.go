@@ -77,6 +77,24 @@ func (m *Manager) State(ctx context.Context, vm string) (State, error) {
 	return m.state(ctx, vm, units[0]), nil
 }
 
+// OnDemand returns the Word of a VM's state, and whether any VM is being started for somebody who has asked for it. Where
+// systemd does not answer, these are "" and false.
+func (m *Manager) OnDemand(ctx context.Context, vm string) (state string, serving bool) {
+	listed, err := m.ListUnitsByPatternsContext(ctx, nil, []string{Of(vm), "vmsilo-demand@*.service"})
+	if err != nil {
+		return "", false
+	}
+	state = "stopped"
+	for _, u := range listed {
+		if u.Name == Of(vm) {
+			state = word(u)
+		} else if u.ActiveState == "active" {
+			serving = true
+		}
+	}
+	return state, serving
+}
+
 func (m *Manager) state(ctx context.Context, vm string, u dbus.UnitStatus) State {
 	s := State{Word: word(u)}
 	if property := since[s.Word]; property != "" {
