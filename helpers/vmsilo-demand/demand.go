@@ -19,7 +19,7 @@ import (
 type demand struct {
 	conn *dbus.Conn
 	vm   string
-	// begun tells that the VM was at rest when this has asked for it.
+	// begun tells that nobody had asked for the VM before this did.
 	begun bool
 }
 
@@ -109,7 +109,8 @@ func (d *demand) leaveMark(ctx context.Context) error {
 	}
 	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
 	if err == nil && atRest(states[0].ActiveState) {
-		return errors.Join(errors.New("it has ended at once"), os.Remove(d.mark()))
+		_ = os.Remove(d.mark()) // unless vmsilo-down has
+		return errors.New("it has ended at once")
 	}
 	return err
 }
@@ -161,7 +162,7 @@ func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 	case before == "active":
 		// What would stop the VM must see that it is wanted.
 		_, err = d.conn.StartUnitContext(ctx, d.relay(), "replace", nil)
-	case atRest(before) || before == "deactivating":
+	case before != "activating" && states[0].JobId == 0:
 		d.begun = true
 	}
 	return err

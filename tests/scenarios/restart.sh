@@ -17,7 +17,8 @@ pid() { systemctl show --property=MainPID --value vmsilo@a-b; }
 another() {
   local try
   for try in {1..200}; do
-    [[ $(systemctl is-active vmsilo@a-b) != active || $(pid) == "$1" ]] || return 0
+    # In this order: one that is gone by now has no PID, and is active still.
+    [[ $(pid) == "$1" || $(systemctl is-active vmsilo@a-b) != active ]] || return 0
     sleep 0.1
   done
   echo "after $try tenths of a second: $(systemctl is-active vmsilo@a-b), $(pid)"
