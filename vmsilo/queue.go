@@ -17,23 +17,26 @@ var pause = time.Second
 // queue is the wait of one whom the host drops, as it does when too many ask.
 type queue struct {
 	name string
-	// dropped is how often in a row nobody was served either, starting whether the VM was seen to be.
-	dropped  int
-	starting bool
+	// dropped is how often in a row nobody was served either.
+	dropped int
 }
 
 // wait waits until the host may be asked again, or the VM may be up. However long others' starts take, there is something
 // to wait for. The error is that of a VM that others had started and that has failed, or busy, where nobody is served.
+// Where systemd cannot be asked, that seems so.
 func (q *queue) wait(busy error) error {
 	time.Sleep(pause)
-	state, serving := q.look()
-	if q.starting && (state == "failed" || state == "stopped") {
-		return notStarted(q.name, fmt.Sprintf("VM %q could not be started; to see why: vmsilo why %s", q.name, q.name))
-	}
-	q.starting = state == "starting"
 	q.dropped++
-	if q.starting || serving {
-		q.dropped = 0
+	ctx := context.Background()
+	if m, err := units.Connect(ctx); err == nil {
+		defer m.Close()
+		state, serving := m.OnDemand(ctx, q.name)
+		if state == "starting" {
+			q.dropped = 0
+			return q.watch(ctx, m)
+		} else if serving {
+			q.dropped = 0
+		}
 	}
 	if q.dropped == maxDropped {
 		return busy
@@ -41,15 +44,15 @@ func (q *queue) wait(busy error) error {
 	return nil
 }
 
-// look returns how the VM is, and whether the host starts any VM for somebody who has asked. Where systemd cannot be asked,
-// that is nothing, and no.
-func (q *queue) look() (state string, serving bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxQuestion)
-	defer cancel()
-	m, err := units.Connect(ctx)
-	if err != nil {
-		return "", false
+// watch waits for the end of the VM's start. The host is not asked meanwhile: it would start one anew that has failed.
+func (q *queue) watch(ctx context.Context, m *units.Manager) error {
+	state := "starting"
+	for state == "starting" {
+		time.Sleep(pause)
+		state, _ = m.OnDemand(ctx, q.name)
 	}
-	defer m.Close()
-	return m.OnDemand(ctx, q.name)
+	if state == "failed" || state == "stopped" {
+		return notStarted(q.name, fmt.Sprintf("VM %q could not be started; to see why: vmsilo why %s", q.name, q.name))
+	}
+	return nil
 }

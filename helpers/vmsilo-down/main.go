@@ -10,9 +10,9 @@
 // gone by now, stops them, and waits until they have ended. Before that it removes the mark of a VM that was started on
 // demand, /run/vmsilo/.on-demand/VM.
 //
-// A VM whose guest reboots keeps the mark, the timer of its idleness, and its parts, which its restart restarts. One whose start somebody
-// asks for meanwhile keeps its parts, too: what it needs is not stopped. But a part whose own start is still under way
-// because the VM's has failed with another part is stopped all the same.
+// A VM whose guest reboots keeps the mark, the timer of its idleness, and its parts, which its restart restarts. One whose
+// start somebody asks for meanwhile keeps its parts, too: what it needs is not stopped. But a part whose own start is still
+// under way because the VM's has failed with another part is stopped all the same.
 package main
 
 import (

@@ -156,10 +156,15 @@ ask() {
 
 for n in {1..80}; do { ask 1000 slow >"/root/asked-$n" 2>&1; touch "/root/gone-$n"; } & done
 check "16 of 80 are dropped" becomes '^16$' eval 'find /root -name "gone-*" | wc --lines'
+runuser --user=alice -- vmsilo run slow true >/root/waited 2>&1 &
 check "another user is served" holds "$(ask 0 noimage)" 'VM "noimage" could not be started'
+# As long as a host is asked that serves nobody, and a little longer.
+sleep 12
 touch /srv/go
 wait
-check "and they are answered" same 64 "$(cat /root/asked-* | grep --count '^VM "slow" could not be started')"
+check "64 are answered" same 64 "$(cat /root/asked-* | grep --count '^VM "slow" could not be started')"
+check "who was dropped has waited with them" holds "$(cat /root/waited)" 'VM "slow" could not be started' 'vmsilo-user@slow.service failed'
+check "and nobody has had it started again" same 1 "$(journalctl --boot --unit=vmsilo-user@slow --output=cat --grep='^Starting' | wc --lines)"
 check "nothing is left of slow" nothing_left slow
 
 # Autostart, and who may start.
