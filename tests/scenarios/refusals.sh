@@ -159,7 +159,7 @@ check "16 of 80 are dropped" becomes '^16$' eval 'find /root -name "gone-*" | wc
 runuser --user=alice -- vmsilo run slow true >/root/waited 2>&1 &
 check "another user is served" holds "$(ask 0 noimage)" 'VM "noimage" could not be started'
 # As long as a host is asked that serves nobody, and a little longer.
-sleep 12
+sleep 15
 touch /srv/go
 wait
 check "64 are answered" same 64 "$(cat /root/asked-* | grep --count '^VM "slow" could not be started')"
