@@ -30,8 +30,12 @@ func connect(name, kind string) (net.Conn, error) {
 		return conn, nil
 	}
 	c := readConfig()
+	denied := errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
 	switch {
-	case errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM):
+	case denied && kind == "run" && c.has(name) && !c.isOthers(name):
+		// The socket is given to its user a moment after it has been made. Who is told that the VM is up has it.
+		return nil, fmt.Errorf("connecting to VM %q: %w: %w", name, errDown, err)
+	case denied:
 		return nil, c.belongs(name)
 	case !c.has(name):
 		return nil, c.unknown(name)

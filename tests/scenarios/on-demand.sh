@@ -140,7 +140,7 @@ check "nobody waits for anything" fails relays
 
 echo "by hand"
 systemctl start vmsilo@a
-check "its socket is there" timeout 5 bash -c 'until [[ -S /run/vmsilo/a.run ]]; do sleep 0.1; done'
+check "its socket is there, and its user's" becomes '^active$' systemctl is-active vmsilo-run@a.socket
 (connect 1000 a) >/run/said &
 check "a connection to it" greets /run/said
 pkill --exact --uid 1000 socat

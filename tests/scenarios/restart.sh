@@ -79,6 +79,20 @@ systemctl start vmsilo-idle@a-b
 check "it is stopped" await fails systemctl --quiet is-active vmsilo@a-b
 check "nothing is left" nothing_left
 
+echo "a socket that is not yet its user's"
+mkdir "/run/systemd/system/$door.d"
+printf '[Socket]\nExecStartPost=\nExecStartPost=sleep 3\nExecStartPost=chown alice /run/vmsilo/a-b.run\n' >"/run/systemd/system/$door.d/slow.conf"
+systemctl daemon-reload
+systemctl start vmsilo@a-b
+check "is there" await test -S /run/vmsilo/a-b.run
+check "and root's" same root "$(stat --format=%U /run/vmsilo/a-b.run)"
+timeout 20 runuser --user=alice -- vmsilo run a-b true >/run/said 2>&1
+check "its user waits for it" same 'alice' "$(stat --format=%U /run/vmsilo/a-b.run)"
+check "and reaches the guest, which this one has not" holds "$(cat /run/said)" "VM a-b cannot run it"
+rm --recursive "/run/systemd/system/$door.d"
+systemctl daemon-reload
+systemctl stop vmsilo@a-b
+
 echo "a systemd that goes on in a new process"
 touch /srv/slow
 ask >/run/said &
