@@ -69,13 +69,13 @@ for i in {1..100}; do
 done
 terminal first vmsilo run a id -un
 check "the terminal says what is waited for" shows first "starting a: "
+wait
+check "all outputs and statuses are right" same "" \
+  "$(for i in {1..100}; do [[ $(xargs <"/run/hundred/$i") == "to $i $i $i" ]] || echo "$i: $(cat "/run/hundred/$i")"; done)"
 check "the program has run" shows first user status=0
 check "the wait has left no trace" fails holds "$(screen first)" "starting a"
 check "the VM is up" same active "$(systemctl is-active vmsilo@a)"
 tmux kill-session -t first
-wait
-check "all outputs and statuses are right" same "" \
-  "$(for i in {1..100}; do [[ $(xargs <"/run/hundred/$i") == "to $i $i $i" ]] || echo "$i: $(cat "/run/hundred/$i")"; done)"
 
 echo "pipes and statuses"
 check "output apart" same "out" "$(run a sh -c 'echo out; echo err >&2' 2>/dev/null)"
