@@ -45,9 +45,29 @@ settled() {
   fi
   check "$what: nothing is left" nothing_left victim
   check "$what: the other VM" same "$bystander" "$(witness)"
+  check "$what: no error but its own" same '' "$(errors | grep --invert-match --line-regexp --extended-regexp "$(explained "$what")")"
   systemctl reset-failed 'vmsilo*victim*' 2>/dev/null
 }
 
+# errors prints what was wrong with the victim since the last time: what systemd takes for an error, and what a helper does.
+errors() {
+  journalctl --sync
+  journalctl --quiet --boot --unit='vmsilo*victim*' --cursor-file=/root/cursor --output=json |
+    jq --raw-output 'select((.PRIORITY | tonumber) <= 3 or (.MESSAGE | strings | test("^(vmsilo-[a-z]+: error|panic): "))) | .MESSAGE' |
+    sort --unique
+}
+
+# explained prints a pattern for the errors that a fault explains.
+explained() {
+  local start='Failed to start vmsilo@victim\.service .*|vmsilo-await: error: waiting for the guest to say READY=1: .*'
+  case $1 in
+  vmsilo-demand* | vmsilo-notify*) ;;
+  *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
+  *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
+  'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
+  '/var is full') echo 'Failed to start vmsilo-disk@victim.*|vmsilo-disk: error: creating disk .*: No space left on device' ;;
+  esac
+}
 
 # witness prints what would be another if anything had happened to the other VM.
 witness() {
@@ -148,6 +168,7 @@ ready bystander
 wait
 check "the other VM runs" systemctl is-active vmsilo@bystander
 bystander=$(witness)
+errors >/dev/null
 
 echo "a process that runs on is killed"
 for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home; do
@@ -164,9 +185,30 @@ ready victim
 settled "vmsilo-notify@victim killed while starting" active
 for part in run console; do
   at running
+  # The guest is up a moment before this is there.
+  await test -S "/run/vmsilo/victim.$part"
   socat -u "UNIX-CONNECT:/run/vmsilo/victim.$part" - >/dev/null 2>&1 &
   kill_it "vmsilo-$part@victim" running
   settled "vmsilo-$part@victim killed while running" active
+done
+
+# demanded tells whether somebody waits for a VM.
+demanded() { [[ $(systemctl list-units --plain --no-legend --state=running 'vmsilo-demand@*' | wc --lines) -eq 1 ]]; }
+for phase in starting stopping; do
+  [[ $phase == starting ]] || at stopping
+  socat -t 60 - UNIX-CONNECT:/run/vmsilo.demand <<<victim >/root/answer &
+  client=$!
+  check "vmsilo-demand@ runs while $phase" await demanded
+  [[ $phase == stopping ]] || await test -S /run/vmsilo/victim/vmm/qmp.sock
+  systemctl kill --signal=KILL 'vmsilo-demand@*'
+  wait "$client"
+  check "vmsilo-demand@ killed while $phase: who asked has no answer" same '' "$(cat /root/answer)"
+  if [[ $phase == starting ]]; then
+    ready victim
+    check "vmsilo-demand@ killed while $phase: the VM is up" await is active
+  fi
+  settled "vmsilo-demand@ killed while $phase" active inactive
+  check "vmsilo-demand@ killed while $phase: nothing of it is left" same '' "$(systemctl list-units --all --plain --no-legend 'vmsilo-demand@*')"
 done
 
 echo "a helper is killed"
