@@ -39,6 +39,16 @@ holds() {
   done
 }
 
+# in_order TEXT PART… tells whether the text holds the words, in this order.
+in_order() {
+  local text=$1 part
+  shift
+  for part in "$@"; do
+    [[ $text == *"$part"* ]] || { printf 'no "%s" after that, in: %s\n' "$part" "$text" && return 1; }
+    text=${text#*"$part"}
+  done
+}
+
 # fails COMMAND… succeeds when the command fails.
 fails() {
   ! "$@"

@@ -60,16 +60,6 @@ between() { [[ $3 -ge $1 && $3 -le $2 ]]; }
 # starts_of VM prints how often its VMM was started.
 starts_of() { journalctl --boot --unit="vmsilo@$1" --identifier=vmsilo-qemu --grep='^starting ' --output=cat | wc --lines; }
 
-# in_order TEXT PART… tells whether the text holds the words, in this order.
-in_order() {
-  local text=$1 part
-  shift
-  for part in "$@"; do
-    [[ $text == *"$part"* ]] || { printf 'no "%s" after that, in: %s\n' "$part" "$text" && return 1; }
-    text=${text#*"$part"}
-  done
-}
-
 # cli; hlt; jmp to the hlt.
 kernel '\0372\0364\0353\0375' >/srv/deaf
 # mov al, 0xfe; out 0x64, al, which resets the machine; hlt.
@@ -122,24 +112,6 @@ guest real 'systemctl --no-block poweroff'
 check "ends the VM" becomes '^inactive$' systemctl is-active vmsilo@real
 check "with success" same "success 0 inactive" \
   "$(systemctl show --property=Result,ExecMainStatus,ActiveState --value vmsilo@real | xargs)"
-check "nothing is left" nothing_left
-
-echo "the host's shutdown"
-check "what the client needs starts" systemctl start vmsilo@real
-start_deaf client
-check "it is up" systemctl --quiet is-active vmsilo@real
-of real >/dev/null
-journalctl --sync
-journalctl --cursor-file=/run/cursor --lines=0
-# All at once, as the shutdown has it, but for the script.
-systemctl isolate multi-user.target
-check "both have ended" becomes '^inactive inactive$' systemctl is-active vmsilo@real vmsilo@client
-journalctl --sync
-said=$(journalctl --cursor-file=/run/cursor --output=cat)
-check "first the client, then what it needs, then the share of that" in_order "$said" \
-  "Stopping vmsilo@client.service" "Stopped vmsilo@client.service" "Stopping vmsilo@real.service" "Stopped vmsilo@real.service" \
-  "Closed vmsilo-share@real:home.socket"
-check "whose guest has powered off by itself" fails grep -E 'asking the guest|power button|to quit|killed' <(of real)
 check "nothing is left" nothing_left
 
 echo "a panic"

@@ -59,6 +59,7 @@ cat >/usr/local/bin/look <<'END'
 say() { echo "look: $1: $(eval "$2" 2>/dev/null | xargs)"; }
 say run 'ls /run; ls /run/vmsilo; ls /run/vmsilo/[abc]'
 say var 'ls /var/lib/vmsilo'
+say tmp 'ls /tmp'
 say devices 'cd /dev; ls -d kvm net/tun; true <>/dev/kvm && echo kvm opens'
 say secret 'head -c 1 /etc/shadow; ls /root; ls /etc/passwd'
 say write 'for f in /usr/x /etc/x /var/x /home/x /run/x /run/vmsilo/x /var/lib/vmsilo/x; do touch $f && echo $f && rm $f; done'
@@ -83,6 +84,8 @@ done
 echo 'BindReadOnlyPaths=/usr /bin /lib /lib64' >>/etc/systemd/system/vmsilo-down@a.service.d/90-look.conf
 # Not KVM: another device, which no unit of c may open, under the name of the one that its VMM may.
 mknod --mode=660 /dev/kvm c 10 200 && chgrp kvm /dev/kvm
+install -D --mode=644 --target-directory=/run/image/new /var/lib/vmsilo/images/default/vmlinuz
+install -D --mode=644 --target-directory=/tmp/image /var/lib/vmsilo/images/default/initrd
 # Something of the host's that listens, and a file that root alone reads.
 socat TCP-LISTEN:7,fork OPEN:/dev/null &
 socat ABSTRACT-LISTEN:test,fork OPEN:/dev/null &
@@ -115,7 +118,9 @@ check "a console is carried" as alice bash -c 'connect "$0"' a.console
 echo "what each sees"
 check "the VMM of a" same "systemd vmsilo a a:home.sock vmm vsock" "$(saw vmsilo@a run)"
 check "and its disk" same "a images" "$(saw vmsilo@a var)"
-check "the VMM of c, which has less" same "systemd vmsilo c vmm vsock / images" "$(saw vmsilo@c run) / $(saw vmsilo@c var)"
+check "the VMM of c, which has less, and its kernel there" same "image systemd vmsilo c vmm vsock / images" \
+  "$(saw vmsilo@c run) / $(saw vmsilo@c var)"
+check "and its initrd, and nothing else that is in /tmp" same "image / " "$(saw vmsilo@c tmp) / $(saw vmsilo@a tmp)"
 check "the vsock device" same "systemd vmsilo a vsock" "$(saw vmsilo-vsock@a run)"
 check "what hears the guest" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-notify@a run)"
 check "what carries the console" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-console@a run)"

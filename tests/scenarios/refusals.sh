@@ -89,10 +89,19 @@ mkdir --mode=700 /srv/files/closed
 cp /srv/image/initrd /srv/files/closed/
 printf 'id = 11\nhypervisor = "qemu"\nimage = "/srv/image"\nkernel = "/srv/files"\ninitrd = "/dev/zero"\nroot = "/srv/files/to-fifo"\n' | write nofiles
 printf 'id = 12\nhypervisor = "qemu"\nimage = "/srv/image"\nkernel = "/srv/files/to-shadow"\nshared_home = false\n' | write shadow
+mkdir --mode=755 /tmp/of-alice
+cp /srv/image/vmlinuz /tmp/of-alice/
+chown alice /tmp/of-alice
+printf 'id = 18\nhypervisor = "qemu"\nimage = "/srv/image"\nkernel = "/tmp/of-alice/vmlinuz"\n' | write alices
+printf 'id = 19\nhypervisor = "qemu"\nimage = "/srv/image"\nroot = "/run/vmsilo/full/ephemeral.qcow2"\n' | write others
+printf 'id = 31\nhypervisor = "qemu"\nimage = "/srv/image"\nkernel = "/run/image/vmlinuz"\n' | write nothere
 printf 'id = 13\nhypervisor = "qemu"\nimage = "/srv/image"\ninitrd = "/srv/files/closed/initrd"\nshared_home = false\n' | write closed
 systemctl daemon-reload
 refused nofiles 'its kernel "/srv/files" is neither a regular file nor a block device' 'its initrd "/dev/zero" is neither' \
   'its root "/srv/files/to-fifo" is neither'
+refused alices 'its kernel "/tmp/of-alice/vmlinuz" is in "/tmp/of-alice", which has to be root'"'"'s own'
+refused others '"/run/vmsilo/full/ephemeral.qcow2" is among what each VM has for itself'
+refused nothere 'its kernel "/run/image/vmlinuz" is not there'
 # All parts of these come up first, and go.
 limit=6
 if [[ -e /usr/libexec/virtiofsd ]]; then
