@@ -37,9 +37,9 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"memory", d.size(&vm.Memory, 64<<20)},
 		{"cpus", d.integer(&vm.CPUs, 1, 255)},
 		{"image", d.text(&image.image, checkImage)},
-		{"kernel", d.text(&image.kernel, absolute)},
-		{"initrd", d.text(&image.initrd, absolute)},
-		{"root", d.text(&image.root, absolute)},
+		{"kernel", d.text(&image.kernel, checkImageFile)},
+		{"initrd", d.text(&image.initrd, checkImageFile)},
+		{"root", d.text(&image.root, checkImageFile)},
 		{"kernel_params", d.texts(&vm.KernelParams, checkKernelParam)},
 		{"root_overlay", d.table(d.overlayFields(&vm.Overlay)...)},
 		{"shared_home", d.sharedHome(vm)},
@@ -158,10 +158,25 @@ func (d *decoder) sharedHome(vm *VM) func(*Node) {
 }
 
 func checkImage(s string) string {
-	if filepath.IsAbs(s) || (s != "" && s == filepath.Base(s) && !strings.HasPrefix(s, ".")) {
+	if filepath.IsAbs(s) {
+		return checkImageFile(s)
+	}
+	if s != "" && s == filepath.Base(s) && !strings.HasPrefix(s, ".") {
 		return ""
 	}
 	return fmt.Sprintf("%q is neither a folder's name in %s nor an absolute path", s, paths.Images)
+}
+
+// checkImageFile wants a path where other things may be than those of one VM.
+func checkImageFile(s string) string {
+	below := func(folder string) bool { return strings.HasPrefix(filepath.Clean(s)+"/", folder+"/") }
+	if problem := absolute(s); problem != "" {
+		return problem
+	}
+	if below(paths.Runtime) || below(paths.State) && !below(paths.Images) {
+		return fmt.Sprintf("%q is among what each VM has for itself: images are in %s, or anywhere else", s, paths.Images)
+	}
+	return ""
 }
 
 func checkKernelParam(s string) string {

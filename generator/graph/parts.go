@@ -34,6 +34,7 @@ func sound(m *machine.Machine) []File {
 	if !m.IdleStop.Infinite {
 		files = append(files, idle(m))
 	}
+	files = append(files, images(m)...)
 	return append(files, vmService(m, strings.Join(needs, " ")))
 }
 

@@ -1,6 +1,10 @@
 package graph
 
 import (
+	"path/filepath"
+	"slices"
+	"strings"
+
 	"vmsilo/generator/machine"
 	"vmsilo/generator/vmm"
 )
@@ -17,7 +21,39 @@ func sandbox(d *dropin, m *machine.Machine) {
 		d.set("Service", "DeviceAllow", "/dev/net/tun rw")
 		d.set("Service", "BindPaths", "-/dev/net/tun")
 	}
+	for _, path := range hiddenImages(m, "/run", "/tmp", "/var/tmp") {
+		d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(path))
+	}
 	for _, setting := range vmm.ByName[m.Hypervisor].Sandbox(m) {
 		d.set("Service", setting[0], setting[1])
 	}
+}
+
+// hiddenImages returns what has to be put back of folders that are hidden from a unit, so that it finds m's kernel,
+// initrd and root there: what is right below the folder on the way to each. systemd follows a path as root, and the rest
+// of the way, in which there may be links of other users, is followed with the rights of who opens the file.
+func hiddenImages(m *machine.Machine, folders ...string) (all []string) {
+	for _, path := range []string{m.Kernel, m.Initrd, m.Root} {
+		for _, folder := range folders {
+			rest, below := strings.CutPrefix(filepath.Clean(path), folder+"/")
+			first, _, _ := strings.Cut(rest, "/")
+			if seen := filepath.Join(folder, first); below && !slices.Contains(all, seen) {
+				all = append(all, seen)
+			}
+		}
+	}
+	return all
+}
+
+// images lets vmsilo-user look at the images that m has in /run, of which it sees no more than its own otherwise.
+func images(m *machine.Machine) []File {
+	paths := hiddenImages(m, "/run")
+	if paths == nil {
+		return nil
+	}
+	d := newNamedDropin("vmsilo-user@"+m.Name+".service", "50-vmsilo-images.conf")
+	for _, path := range paths {
+		d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(path))
+	}
+	return []File{d.file()}
 }

@@ -18,7 +18,7 @@ var settings = map[string]map[string]int{
 		"SourcePath": 1,
 	},
 	"Service": {
-		"BindPaths": 11, "BindReadOnlyPaths": 1, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
+		"BindPaths": 11, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
 		"MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ProtectHostname": 1, "ProtectKernelLogs": 1,
 		"ProtectKernelTunables": 1, "RestrictAddressFamilies": 1, "RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 1,
 		"TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
@@ -28,7 +28,7 @@ var settings = map[string]map[string]int{
 }
 
 // unitPath is what a drop-in's path looks like, whatever the VM's file holds.
-var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names)?\.conf$`)
+var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names|-images)?\.conf$`)
 
 // FuzzGenerate looks for a VM's file that puts anything into a unit but a value: whatever is accepted has to come back
 // from another reader of unit files as settings that the generator knows, none more often than it sets it.

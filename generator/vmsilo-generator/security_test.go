@@ -146,7 +146,7 @@ var open = map[string][]string{
 		"ProtectKernelTunables=", "RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
 	"vmsilo-user@.service": {
-		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateUsers=", "ProtectHome=", "RestrictSUIDSGID=",
+		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
 	},
 	// IPAddressDeny= and PrivateNetwork= would be the socket's, too, and each of the others of console's takes a mount

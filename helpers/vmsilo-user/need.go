@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // needs collects what a VM needs and what of it is missing.
@@ -50,16 +53,37 @@ func (n *needs) err(vm string) error {
 // lookAtFile returns what is wrong with a file, or "".
 func lookAtFile(what, path string) string {
 	info, err := os.Stat(path)
+	others := ofOthers(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Sprintf("its %s %q is not there", what, path)
 	case err != nil:
 		return fmt.Sprintf("its %s cannot be looked at: %v", what, err)
+	case others != "":
+		return fmt.Sprintf("its %s %q is in %q, which has to be root's own: its owner could lead the VM elsewhere", what, path, others)
 	case info.Mode().IsRegular(), info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0:
 		return ""
 	default:
 		return fmt.Sprintf("its %s %q is neither a regular file nor a block device", what, path)
 	}
+}
+
+// ofOthers returns what is right below /tmp or /var/tmp on the way to a file when it belongs to another user, or "". systemd
+// puts it into the VMM's view, and follows as root what link it is by then: there, only its owner can put one in its place.
+func ofOthers(path string) string {
+	for _, folder := range []string{"/tmp", "/var/tmp"} {
+		rest, below := strings.CutPrefix(filepath.Clean(path), folder+"/")
+		if !below {
+			continue
+		}
+		first, _, _ := strings.Cut(rest, "/")
+		seen := filepath.Join(folder, first)
+		var st unix.Stat_t
+		if err := unix.Lstat(seen, &st); err != nil || st.Uid != uint32(os.Geteuid()) {
+			return seen
+		}
+	}
+	return ""
 }
 
 // lookForProgram returns what is wrong with a program, or "".

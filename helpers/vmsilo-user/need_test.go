@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,5 +54,38 @@ func TestNeeds(t *testing.T) {
 				t.Errorf("%q: %q is not in %q", c.args, part, err)
 			}
 		}
+	}
+}
+
+// Whose folder is right below /tmp could make it a link to any other. The folder of this test is the tester's own.
+func TestOfOthers(t *testing.T) {
+	own, err := os.MkdirTemp("/tmp", "need")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(own)
+	file := filepath.Join(own, "folder", "kernel")
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if problem := lookAtFile("kernel", file); problem != "" {
+		t.Error(problem)
+	}
+	if err := errors.Join(os.Chown(filepath.Dir(file), 1000, 1000), os.Lchown(file, 1000, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if problem := lookAtFile("kernel", file); problem != "" {
+		t.Errorf("what is further below may be anybody's: %s", problem)
+	}
+	if err := os.Chown(own, 1000, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, "/srv/.." + file} {
+		if problem := lookAtFile("kernel", path); !strings.Contains(problem, own+`", which has to be root's own`) {
+			t.Errorf("%q: %q", path, problem)
+		}
+	}
+	if problem := lookAtFile("kernel", "/etc/passwd"); problem != "" {
+		t.Error(problem)
 	}
 }
