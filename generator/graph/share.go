@@ -27,6 +27,8 @@ func shareService(m *machine.Machine, s machine.Share, unit string) File {
 	d.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.set("Service", "User", m.VM.User)
+	// It ends with the VMM, which has so long; after that it is killed.
+	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
 	bind := "BindPaths"
 	if s.ReadOnly {
 		bind = "BindReadOnlyPaths"

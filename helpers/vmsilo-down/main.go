@@ -11,8 +11,8 @@
 // demand, /run/vmsilo/.on-demand/VM.
 //
 // A VM whose guest reboots keeps the mark, the timer of its idleness, and its parts, which its restart restarts. One whose
-// start somebody asks for meanwhile keeps its parts, too: what it needs is not stopped. But a part whose own start is still
-// under way because the VM's has failed with another part is stopped all the same.
+// start somebody has asked for meanwhile keeps its parts, too: what it needs is not stopped, and its start made a restart. But
+// a part whose own start is still under way because the VM's has failed with another part is stopped all the same.
 package main
 
 import (
@@ -67,7 +67,8 @@ var (
 )
 
 func down(ctx context.Context, conn *dbus.Conn, vm string) error {
-	states, err := conn.ListUnitsByNamesContext(ctx, []string{"vmsilo@" + vm + ".service"})
+	unit := "vmsilo@" + vm + ".service"
+	states, err := conn.ListUnitsByNamesContext(ctx, []string{unit})
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,16 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	if err = os.Remove(filepath.Join(paths.OnDemand, vm)); errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, stopAll(ctx, conn, vm, carriers), stopAll(ctx, conn, vm, parts))
+	return errors.Join(err, stopAll(ctx, conn, vm, carriers), stopAll(ctx, conn, vm, parts), renew(ctx, conn, unit))
+}
+
+// renew makes a start of the VM that waits for this clean-up a restart, so that no part is that of the run which is over.
+func renew(ctx context.Context, conn *dbus.Conn, unit string) error {
+	states, err := conn.ListUnitsByNamesContext(ctx, []string{unit})
+	if err == nil && states[0].JobType == "start" {
+		_, err = conn.RestartUnitContext(ctx, unit, "replace", nil)
+	}
+	return err
 }
 
 // startIsQueued reports whether a unit has a job that starts it. Any other job only looks whether it is up.

@@ -218,6 +218,28 @@ for each in user netdev disk; do helper_killed "vmsilo-$each" start; done
 for each in qemu share; do helper_killed "vmsilo-$each" start 1; done
 for each in stop netdev disk user down; do helper_killed "vmsilo-$each" stop; done
 
+# served tells whether the guest, which is still shutting down, has its home half a second later.
+served() { sleep 0.5 && is deactivating && runs vmsilo-share@victim:home; }
+
+# disk prints which ephemeral disk there is.
+disk() { stat --format=%i:%W /var/lib/vmsilo/victim/ephemeral.qcow2; }
+
+# another PID tells whether the VMM is another one.
+another() { runs vmsilo@victim && fails same "$1" "$(systemctl show --property=MainPID --value vmsilo@victim)" >/dev/null; }
+
+echo "a start while it stops"
+at stopping
+before=$(disk) main=$(systemctl show --property=MainPID --value vmsilo@victim)
+begin
+check "the home is served to the end" served
+check "then it is started" await another "$main"
+ready victim
+wait "$starting"
+check "and is up" same 0 $?
+check "with another disk" fails same "$before" "$(disk)"
+check "and a console" await systemctl --quiet is-active vmsilo-console@victim.socket
+settled "a start while it stops" active
+
 echo "the configuration changes"
 # edited, removed, reloaded: what is done to the victim's file before each reload.
 edited() { sed -i 's/cpus = 1/cpus = 2/; s/eth0/lan0/; s/docs/papers/' /etc/vmsilo/victim.toml; }
@@ -235,6 +257,7 @@ for change in reloaded edited removed broken killed; do
     systemctl daemon-reload
     check "$what: the VMM is the one that it was" same "$main" "$(systemctl show --property=MainPID --value vmsilo@victim)"
     [[ $phase != starting ]] || ready victim
+    [[ $phase != stopping ]] || check "$what: the home is served to the end" served
     [[ $phase == stopping ]] || check "$what: the VM is up" await is active
     settled "$what" active inactive
     [[ $change != killed ]] || restore
