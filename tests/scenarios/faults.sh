@@ -62,7 +62,7 @@ explained() {
   local start='Failed to start vmsilo@victim\.service .*|vmsilo-await: error: waiting for the guest to say READY=1: .*'
   case $1 in
   vmsilo-demand* | vmsilo-notify*) ;;
-  *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
+  *' killed while starting' | 'a stop while it starts' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
   *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
   'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
   '/var is full') echo 'Failed to start vmsilo-disk@victim.*|vmsilo-disk: error: creating disk .*: No space left on device' ;;
@@ -226,6 +226,11 @@ disk() { stat --format=%i:%W /var/lib/vmsilo/victim/ephemeral.qcow2; }
 
 # another PID tells whether the VMM is another one.
 another() { runs vmsilo@victim && fails same "$1" "$(systemctl show --property=MainPID --value vmsilo@victim)" >/dev/null; }
+
+echo "a stop while it starts"
+at starting
+check "it takes no time" quick systemctl stop vmsilo@victim
+settled "a stop while it starts" inactive
 
 echo "a start while it stops"
 at stopping
