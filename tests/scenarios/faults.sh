@@ -169,7 +169,6 @@ ready bystander
 wait
 check "the other VM runs" systemctl is-active vmsilo@bystander
 bystander=$(witness)
-errors >/dev/null
 
 echo "a process that runs on is killed"
 for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home; do
