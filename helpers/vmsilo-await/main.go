@@ -7,7 +7,7 @@
 // Description:
 //
 // It ends as soon as the file exists, and fails when the process that is to make it ends before.
-// It has no time limit: the unit that starts it has one. Nothing is polled: inotify(7) and a pidfd tell.
+// It has no time limit: the unit that starts it has one, and stops it with SIGTERM, of which it says so and no more. Nothing is polled: inotify(7) and a pidfd tell.
 //
 // Options:
 //
@@ -40,7 +40,12 @@ func run(args []string) error {
 	if flags.NArg() != 1 || *pid <= 0 {
 		return fmt.Errorf("want --pid and one file, got %q", args)
 	}
-	if err := waitFor(*pid, flags.Arg(0)); err != nil {
+	err := waitFor(*pid, flags.Arg(0))
+	switch {
+	case errors.Is(err, errStopped):
+		// systemd takes it for a failure when the time is over, and not when somebody stops the unit.
+		fmt.Printf("waiting for %s: %v\n", *what, err)
+	case err != nil:
 		return fmt.Errorf("waiting for %s: %w", *what, err)
 	}
 	return nil
@@ -65,8 +70,9 @@ func waitFor(pid int, file string) error {
 	}
 	defer stopped.Close()
 	return await.File(file,
-		await.Interrupt{FD: process, Events: unix.POLLIN, Err: errProcess},
-		await.Interrupt{FD: int(stopped.Fd()), Events: unix.POLLIN, Err: errStopped})
+		// First: a stop ends the process, too.
+		await.Interrupt{FD: int(stopped.Fd()), Events: unix.POLLIN, Err: errStopped},
+		await.Interrupt{FD: process, Events: unix.POLLIN, Err: errProcess})
 }
 
 // onTerminate returns a pipe that can be read from when the process is asked to end.

@@ -62,7 +62,7 @@ explained() {
   local start='Failed to start vmsilo@victim\.service .*|vmsilo-await: error: waiting for the guest to say READY=1: .*'
   case $1 in
   vmsilo-demand* | vmsilo-notify*) ;;
-  *' killed while starting' | 'a stop while it starts' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
+  *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
   *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
   'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
   '/var is full') echo 'Failed to start vmsilo-disk@victim.*|vmsilo-disk: error: creating disk .*: No space left on device' ;;
