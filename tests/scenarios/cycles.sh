@@ -25,7 +25,18 @@ count() {
 # quiet tells whether PID 1 has nothing to do.
 quiet() { [[ -z $(systemctl list-jobs --no-legend 2>/dev/null) ]]; }
 
-memory() { sed -n 's/^VmRSS:\s*\([0-9]*\) kB/\1/p' /proc/1/status; }
+# memory prints how many KiB PID 1 uses, once it has let go of what is over. What it has grows for longer, and says nothing:
+# between what is in use glibc keeps what is free.
+memory() {
+  for _ in {1..8}; do
+    sleep 1
+    systemd-analyze malloc
+  done | awk -F '"' '
+    /<total type="rest"/ { free = $6 }
+    /<system type="current"/ { all = $4 }
+    /<\/malloc>/ { used = all - free; if (!least || used < least) least = used }
+    END { print int(least / 1024) }'
+}
 
 # cycle VM COUNT starts and stops a VM so often, and tells of what goes wrong.
 cycle() {
@@ -61,7 +72,8 @@ check "$((vms * cycles)) cycles" same "" "$(all "$cycles" 2>&1)"
 echo "$(((${EPOCHREALTIME/./} - ${start/./}) / 1000 / vms / cycles)) ms each, $vms at a time"
 check "as much is there as before" same "$before" "$(count after)" || diff /root/files-before /root/files-after
 memory_after=$(memory)
-check "PID 1 has as much memory: $memory_before KiB, then $memory_after" test $((memory_after - memory_before)) -lt 1024
+# A unit has some 8 KiB: one a cycle is three times as much as this, and an unlucky moment less.
+check "PID 1 uses as much memory: $memory_before KiB, then $memory_after" test $((memory_after - memory_before)) -lt 256
 check "nothing is left" nothing_left
 check "nothing has failed" same '' "$(systemctl list-units --failed --plain --no-legend 'vmsilo*')"
 finish
