@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,17 @@ func TestAwaitIsStopped(t *testing.T) {
 	cmd := maker(t, dir, "exec sleep 60")
 	// The signal is this process's own, which systemd would send when the time is up.
 	maker(t, dir, "sleep 0.2; kill -TERM $PPID")
+	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errStopped) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A stop ends the process, too, and may do so first.
+func TestProcessIsStoppedFirst(t *testing.T) {
+	dir := t.TempDir()
+	cmd := maker(t, dir, "exec sleep 60")
+	maker(t, dir, fmt.Sprintf("sleep 0.2; kill -TERM %d; kill -TERM $PPID", cmd.Process.Pid))
+	go func() { _ = cmd.Wait() }()
 	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errStopped) {
 		t.Errorf("got %v", err)
 	}

@@ -69,10 +69,23 @@ func waitFor(pid int, file string) error {
 		return err
 	}
 	defer stopped.Close()
-	return await.File(file,
-		// First: a stop ends the process, too.
-		await.Interrupt{FD: int(stopped.Fd()), Events: unix.POLLIN, Err: errStopped},
-		await.Interrupt{FD: process, Events: unix.POLLIN, Err: errProcess})
+	err = await.File(file,
+		await.Interrupt{FD: process, Events: unix.POLLIN, Err: errProcess},
+		await.Interrupt{FD: int(stopped.Fd()), Events: unix.POLLIN, Err: errStopped})
+	if errors.Is(err, errProcess) && isSoon(stopped) {
+		return errStopped
+	}
+	return err
+}
+
+// isSoon reports whether a stop comes, of which the process may have heard a moment before.
+func isSoon(stopped *os.File) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(stopped.Fd()), Events: unix.POLLIN}}, 200)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }
 
 // onTerminate returns a pipe that can be read from when the process is asked to end.
