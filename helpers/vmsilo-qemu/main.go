@@ -20,98 +20,21 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/exec"
-	"os/signal"
-	"runtime"
-	"slices"
-	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
-	"vmsilo/internal/await"
 	"vmsilo/internal/command"
+	"vmsilo/internal/runvmm"
 )
 
 func main() { command.Main(run) }
 
 func run(args []string) error {
-	flags := flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError)
-	socket := flags.String("await", "", "a file that must be there before QEMU starts")
-	identifier := flags.String("console-as", "", "the journal's identifier for standard output, which is the guest's console")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	args = flags.Args()
-	if len(args) == 0 {
-		return errors.New("no program is given")
-	}
-	program, err := exec.LookPath(args[0])
-	if err != nil {
-		return fmt.Errorf("finding QEMU: %w", err)
-	}
-	if *socket != "" {
-		if err := await.File(*socket); err != nil {
-			return fmt.Errorf("waiting for a device: %w", err)
-		}
-	}
-	words := append(accelerator(), control...)
-	// The journal's time of this line is that of QEMU's start, which systemd does not see.
-	fmt.Printf("starting %s: %s\n", args[0], strings.Join(words, " "))
-	console := os.Stdout
-	if *identifier != "" {
-		if console, err = journalConsole(journalStream, *identifier); err != nil {
-			return err
-		}
-	}
-	return runQEMU(&exec.Cmd{
-		Path: program, Args: slices.Insert(slices.Clone(args), 1, words...),
-		Stdin: os.Stdin, Stdout: console, Stderr: os.Stderr,
+	return runvmm.Main(flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError), args, func() (runvmm.VMM, error) {
+		return runvmm.VMM{Name: "QEMU", Options: append(accelerator(), control...), Listen: listen}, nil
 	})
-}
-
-// control makes QEMU's file descriptor 3, the first of exec.Cmd's ExtraFiles, a control connection.
-var control = []string{"-chardev", "socket,id=end,fd=3", "-mon", "chardev=end,mode=control"}
-
-// runQEMU runs QEMU until it ends. Signals that would end this process are QEMU's.
-func runQEMU(qemu *exec.Cmd) error {
-	ours, theirs, err := socketPair()
-	if err != nil {
-		return fmt.Errorf("making a control connection: %w", err)
-	}
-	defer ours.Close()
-	qemu.ExtraFiles = []*os.File{theirs}
-	// The signal comes when the thread that has started QEMU ends.
-	runtime.LockOSThread()
-	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	if err := errors.Join(qemu.Start(), theirs.Close()); err != nil {
-		return fmt.Errorf("starting %q: %w", qemu.Path, err)
-	}
-	go func() {
-		for range signals {
-			_ = qemu.Process.Signal(syscall.SIGTERM)
-		}
-	}()
-	cause := listen(ours)
-	if err := qemu.Wait(); qemu.ProcessState == nil {
-		return fmt.Errorf("waiting for QEMU: %w", err)
-	}
-	return ended(qemu.ProcessState, cause)
-}
-
-// socketPair returns two sockets that are connected, neither of which a new program has by itself.
-func socketPair() (ours, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	return os.NewFile(uintptr(fds[0]), "QEMU"), os.NewFile(uintptr(fds[1]), "vmsilo-qemu"), nil
 }
 
 // accelerator returns the options for KVM when a virtual machine can be made with it.

@@ -1,0 +1,141 @@
+package runvmm
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/command"
+)
+
+// TestMain is a helper where a test runs it as one.
+func TestMain(m *testing.M) {
+	if script := os.Getenv("VMSILO_TEST_VMM"); script != "" {
+		command.Main(func([]string) error {
+			return Main(flag.NewFlagSet("helper", flag.ContinueOnError), []string{script}, func() (VMM, error) {
+				return VMM{Name: "the VMM", Listen: silent}, nil
+			})
+		})
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// silent hears nothing of how a guest ends.
+func silent(vmm io.ReadWriter, _ func()) End {
+	_, _ = io.Copy(io.Discard, vmm)
+	return Unsaid
+}
+
+// start runs a helper with a VMM that is a script, and returns both.
+func start(t *testing.T, script string) (helper *exec.Cmd, vmm int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vmm")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	helper = exec.Command(os.Args[0])
+	helper.Env = append(os.Environ(), "VMSILO_TEST_VMM="+path)
+	out, err := helper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if pid, ok := strings.CutPrefix(lines.Text(), "pid "); ok {
+			if vmm, err = strconv.Atoi(pid); err != nil {
+				t.Fatal(err)
+			}
+			return helper, vmm
+		}
+	}
+	t.Fatal("no VMM")
+	return nil, 0
+}
+
+// The VMM does not outlive the helper, even when that is killed.
+func TestKilled(t *testing.T) {
+	helper, vmm := start(t, "echo pid $$; exec sleep 60")
+	process, err := unix.PidfdOpen(vmm, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(process)
+	_ = helper.Process.Kill()
+	_ = helper.Wait()
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, 20000); n != 1 || err != nil {
+		_ = unix.Kill(vmm, unix.SIGKILL)
+		t.Errorf("the VMM goes on: %v", err)
+	}
+}
+
+// Whoever ends the helper ends the VMM, and the helper waits for that.
+func TestTerminated(t *testing.T) {
+	helper, _ := start(t, "trap 'sleep 0.3; exit 7' TERM; echo pid $$; while :; do sleep 0.1; done")
+	if err := helper.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := helper.Wait(); helper.ProcessState.ExitCode() != 7 {
+		t.Errorf("got %v, want the script's status", err)
+	}
+}
+
+// A VMM that leaves a child behind, which has its file descriptors, has ended all the same.
+func TestChild(t *testing.T) {
+	begun := time.Now()
+	err := VMM{Name: "the VMM", Listen: silent}.Run(exec.Command("sh", "-c", "sleep 60 & exit 32"))
+	var status *command.Status
+	if !errors.As(err, &status) || status.Code != 32 || time.Since(begun) > 20*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+}
+
+// Each end of a guest is an exit status, whatever became of the VMM.
+func TestStatus(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		end    End
+		code   int
+	}{
+		"power off":     {"exit 0", Unsaid, 0},
+		"failure":       {"exit 3", Unsaid, 3},
+		"its own reset": {"exit 32", Unsaid, 32},
+		"killed":        {"kill -SEGV $$", Unsaid, 33},
+		"terminated":    {"kill -TERM $$", Unsaid, 0},
+		"reset":         {"exit 0", Reset, 32},
+		"panic":         {"exit 0", Panic, 34},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := VMM{Listen: func(io.ReadWriter, func()) End { return c.end }}.Run(exec.Command("sh", "-c", c.script))
+			code := 0
+			var status *command.Status
+			if errors.As(err, &status) {
+				code = status.Code
+			}
+			if code != c.code {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	// The VMM is killed by what listens to it.
+	err := VMM{Listen: func(_ io.ReadWriter, kill func()) End {
+		kill()
+		return Reset
+	}}.Run(exec.Command("sleep", "60"))
+	if err == nil || err.Error() != "exit status 32" {
+		t.Errorf("%v", err)
+	}
+}
