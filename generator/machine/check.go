@@ -10,9 +10,9 @@ import (
 	"vmsilo/generator/config"
 )
 
-// maxCommandLine is how much of a command line a kernel for x86 keeps, in bytes: COMMAND_LINE_SIZE of
-// arch/x86/include/asm/setup.h, less its NUL. The rest would be cut in silence.
-const maxCommandLine = 2047
+// maxCommandLine is how long a command line may be, in bytes: what a kernel for x86 keeps, which is COMMAND_LINE_SIZE of
+// arch/x86/include/asm/setup.h less its NUL, less what crosvm puts before it. The rest would be cut in silence.
+const maxCommandLine = 2047 - len("panic=-1 console=ttyS0 ")
 
 // endpoint is one interface of one machine.
 type endpoint struct {
@@ -37,7 +37,7 @@ func Check(machines []*Machine) map[string][]config.Error {
 		if length := len(m.KernelCommandLine("ttyS0")); length > maxCommandLine {
 			problems[m.Name] = append(problems[m.Name], config.Error{
 				Position: m.At("kernel_params"),
-				Message:  fmt.Sprintf("the kernel command line is %d bytes long, and a kernel keeps %d", length, maxCommandLine),
+				Message:  fmt.Sprintf("the kernel command line is %d bytes long, and a kernel has room for %d", length, maxCommandLine),
 			})
 		}
 		for _, i := range m.Interfaces {

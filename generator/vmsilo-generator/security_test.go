@@ -40,7 +40,7 @@ func TestExposure(t *testing.T) {
 			limits := map[string][]string{}
 			for _, unit := range servicesIn(tree, templates) {
 				limit := exposure[template(unit)]
-				if strings.Contains(tree[unit+".d/50-vmsilo.conf"], "\nExecStart=crosvm ") {
+				if strings.Contains(tree[unit+".d/50-vmsilo.conf"], "\nExecStart=/usr/libexec/vmsilo/vmsilo-crosvm ") {
 					limit = exposure["crosvm"]
 				}
 				limits[limit] = append(limits[limit], unit)

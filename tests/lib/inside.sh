@@ -113,7 +113,7 @@ leftovers() {
     done
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
       "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
-    pgrep --list-full --full "(qemu-system|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
+    pgrep --list-full --full "(qemu-system|crosvm|cloud-hypervisor|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
     grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
@@ -156,23 +156,58 @@ bytes() {
   printf "$(printf '\\x%s' "$@")"
 }
 
-# tiny_kernel [deaf] prints a kernel in the form of Linux's, Documentation/arch/x86/boot.rst, all of it in the part that
-# is entered in real mode. The ports are those of QEMU's q35 with SeaBIOS: ACPI's PM1a at 0x600, the serial port at 0x3f8.
+# tiny_kernel [deaf] prints a kernel in the form of Linux's, Documentation/arch/x86/boot.rst. QEMU, with SeaBIOS, enters
+# the part that is for real mode, and crosvm and cloud-hypervisor the other one.
 tiny_kernel() {
   {
-    # setup_sects, the boot flag, a jump over the rest of the header, its version, and that it is loaded high
+    # setup_sects, the boot flag, a jump over the rest of the header, its version, that it is loaded high, where, and how
+    # long a command line it takes
     head --bytes=497 /dev/zero && bytes 01 && head --bytes=12 /dev/zero && bytes 55 aa
-    bytes eb 5e && printf HdrS && bytes 02 02 && head --bytes=9 /dev/zero && bytes 01 && head --bytes=78 /dev/zero
-    # mov dx,0x602; mov ax,0x100; out dx,ax: the power button is enabled
-    [[ $1 == deaf ]] || bytes ba 02 06 b8 00 01 ef
-    # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al
-    bytes ba f8 03 b0 4b ee b0 0a ee
-    # mov dx,0x600; again: sti; hlt; in ax,dx; test ah,1; jz again: it was pressed
-    bytes ba 00 06 fb f4 ed f6 c4 01 74 f8
-    # mov dx,0x604; mov ax,0x2000; out dx,ax; hlt: S5
-    bytes ba 04 06 b8 00 20 ef f4
+    bytes eb 5e && printf HdrS && bytes 06 02 && head --bytes=9 /dev/zero && bytes 01
+    head --bytes=2 /dev/zero && bytes 00 00 10 00 && head --bytes=32 /dev/zero && bytes ff 07 00 00 && head --bytes=36 /dev/zero
+    tiny_real_mode "$1"
   } | dd bs=1024 conv=sync status=none iflag=fullblock
-  head --bytes=512 /dev/zero
+  tiny_protected_mode | dd bs=512 conv=sync status=none iflag=fullblock
+}
+
+# The ports are those of QEMU's q35 with SeaBIOS: ACPI's PM1a at 0x600, the serial port at 0x3f8.
+tiny_real_mode() {
+  # mov dx,0x602; mov ax,0x100; out dx,ax: the power button is enabled
+  [[ $1 == deaf ]] || bytes ba 02 06 b8 00 01 ef
+  # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al
+  bytes ba f8 03 b0 4b ee b0 0a ee
+  # mov dx,0x600; again: sti; hlt; in ax,dx; test ah,1; jz again: it was pressed
+  bytes ba 00 06 fb f4 ed f6 c4 01 74 f8
+  # mov dx,0x604; mov ax,0x2000; out dx,ax; hlt: S5
+  bytes ba 04 06 b8 00 20 ef f4
+}
+
+# It says, too, what devices there are on the first PCI bus, each as its number, its kind and its vendor; and it echoes
+# what comes on the second serial port: after an r it reboots, and after an h it does nothing more. The ports are
+# crosvm's: ACPI's PM1a at 0xc000, the serial ports at 0x3f8 and 0x2f8.
+tiny_protected_mode() {
+  # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al; xor ebx,ebx
+  bytes 66 ba f8 03 b0 4b ee b0 0a ee 31 db
+  # device: mov eax,ebx; shl eax,11; bts eax,31; mov dx,0xcf8; out dx,eax; mov dl,0xfc; in eax,dx; cmp eax,-1; je none
+  bytes 89 d8 c1 e0 0b 0f ba e8 1f 66 ba f8 0c ef b2 fc ed 83 f8 ff 74 1f
+  # mov dx,0x3f8; push eax; mov eax,ebx; shl eax,24; mov cl,2; call hex; mov al,' '; out dx,al
+  bytes 66 ba f8 03 50 89 d8 c1 e0 18 b1 02 e8 4e 00 00 00 b0 20 ee
+  # pop eax; mov cl,8; call hex; mov al,'\n'; out dx,al
+  bytes 58 b1 08 e8 43 00 00 00 b0 0a ee
+  # none: inc ebx; cmp bl,32; jne device
+  bytes 43 80 fb 20 75 c5
+  # again: mov ecx,0x1000; wait: loop wait; mov dx,0xc000; in ax,dx; test ah,1; jnz off: the power button was pressed
+  bytes b9 00 10 00 00 e2 fe 66 ba 00 c0 66 ed f6 c4 01 75 1c
+  # mov dx,0x2fd; in al,dx; test al,1; jz again; mov dl,0xf8; in al,dx; out dx,al
+  bytes 66 ba fd 02 ec a8 01 74 e5 b2 f8 ec ee
+  # cmp al,'h'; je halt; cmp al,'r'; jne again; mov al,0xfe; out 0x64,al; halt: hlt; jmp halt
+  bytes 3c 68 74 08 3c 72 75 d9 b0 fe e6 64 f4 eb fd
+  # off: mov dx,0xc004; mov ax,0x2000; out dx,ax; jmp halt: S5
+  bytes 66 ba 04 c0 66 b8 00 20 66 ef eb f1
+  # hex: mov esi,eax; digit: rol esi,4; mov eax,esi; and al,15; add al,'0'; cmp al,'9'; jbe decimal; add al,'a'-'9'-1
+  bytes 89 c6 c1 c6 04 89 f0 24 0f 04 30 3c 39 76 02 04 27
+  # decimal: out dx,al; dec cl; jnz digit; ret
+  bytes ee fe c9 75 ec c3
 }
 
 # ready VM says READY=1 as the vsock device of a guest does that is up, once the tiny one is.
@@ -183,7 +218,7 @@ ready() {
 # tiny_is_up VM tells whether the guest has said something in this run of the VM, which has begun.
 tiny_is_up() {
   local run
-  [[ -S /run/vmsilo/$1/vmm/qmp.sock ]] || return 1
+  [[ -d /run/vmsilo/$1/vmm ]] || return 1
   run=$(systemctl show --property=InvocationID --value "vmsilo@$1")
   [[ -n $run && -n $(journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run") ]]
 }

@@ -24,6 +24,17 @@ install_stage() {
   chroot "$2" systemd-sysusers 2>&1 | { grep -v "^Creating" >&2 || true; }
 }
 
+# install_program NAME ROOT installs a program of this machine's PATH, and the libraries that it needs and the root lacks.
+install_program() {
+  local program library
+  program=$(command -v "$1") || die "no program \"$1\" in PATH"
+  install "$program" "$2/usr/local/bin/$1"
+  for library in $(ldd "$program" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p'); do
+    [[ -e $2$library ]] || install --mode=644 "$library" "$2/usr/local/lib/"
+  done
+  chroot "$2" ldconfig
+}
+
 # guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
 # machine has vmsilo by now. The recipe is one of vmsilo's, or with-ssh: what the benchmark of vmsilo run compares with.
 guest_image() {

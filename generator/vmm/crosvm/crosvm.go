@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"vmsilo/generator/machine"
+	"vmsilo/internal/paths"
 )
 
 // PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
@@ -17,14 +18,18 @@ const (
 // Program is the VMM.
 const Program = "crosvm"
 
+// emptyFolder is what the sandboxes of devices see as their root. The default, /var/empty, is in few distributions.
+const emptyFolder = "/run/empty"
+
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
-	a := args{Program, "--no-syslog", "--extended-status", "run", "--name", m.Name}
+	console := "--console=" + m.Runtime("vmm", "console.sock")
+	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest", Program, "--no-syslog", "--extended-status", "run", "--name", m.Name}
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
-	a.add("--socket", m.Runtime("vmm", "crosvm.sock"))
-	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, is a socket.
+	a.add("--socket", m.Runtime("vmm", "crosvm.sock"), "--pivot-root", emptyFolder)
+	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
-	a.add("--serial", fmt.Sprintf("type=unix-stream,hardware=serial,num=2,path=%s", quote(m.Runtime("vmm", "console.sock"))))
+	a.add("--serial", "type=file,hardware=serial,num=2,path=/proc/self/fd/3,input=/proc/self/fd/3")
 	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(slotRoot)))
 	if m.Overlay.Type == "qcow2" {
 		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
@@ -48,6 +53,7 @@ func Command(m *machine.Machine) []string {
 // user namespace, in which it mounts, changes its root, and drops what it got by that.
 func Sandbox(m *machine.Machine) [][2]string {
 	settings := [][2]string{
+		{"TemporaryFileSystem", emptyFolder + ":ro"},
 		{"RestrictNamespaces", "user mnt pid net"},
 		{"SystemCallFilter", "@mount @setuid capset"},
 		// The kernel lets a user namespace mount no proc(5) where part of the one it has is covered: mount_too_revealing() in
