@@ -12,16 +12,6 @@ var (
 	waylandProxies = []string{"wayland-proxy-virtwl", "sommelier", "waypipe", "none"}
 )
 
-// hypervisor decodes the name of a VMM.
-func (d *decoder) hypervisor(to *string) func(*Node) {
-	return func(n *Node) {
-		d.oneOf(to, hypervisors...)(n)
-		if *to == "cloud-hypervisor" {
-			d.errorf(n.value, `use "crosvm" or "qemu" for now`, "%q is not supported yet", n.text)
-		}
-	}
-}
-
 // ability is something that not every VMM can do for a VM.
 type ability struct {
 	key string

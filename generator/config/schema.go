@@ -33,7 +33,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"description", d.text(&vm.Description, nil)},
 		{"color", d.color(&vm.Color)},
 		{"autostart", d.bool(&vm.Autostart)},
-		{"hypervisor", d.hypervisor(&vm.Hypervisor)},
+		{"hypervisor", d.oneOf(&vm.Hypervisor, hypervisors...)},
 		{"memory", d.size(&vm.Memory, 64<<20)},
 		{"cpus", d.integer(&vm.CPUs, 1, 255)},
 		{"image", d.text(&image.image, checkImage)},

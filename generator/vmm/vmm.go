@@ -3,6 +3,7 @@ package vmm
 
 import (
 	"vmsilo/generator/machine"
+	"vmsilo/generator/vmm/cloudhypervisor"
 	"vmsilo/generator/vmm/crosvm"
 	"vmsilo/generator/vmm/qemu"
 	"vmsilo/internal/paths"
@@ -22,7 +23,11 @@ type VMM struct {
 // ByName holds every VMM by its name in the configuration.
 var ByName = map[string]VMM{
 	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command, Sandbox: crosvm.Sandbox},
-	"qemu":   {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
+	"cloud-hypervisor": {
+		Program: cloudhypervisor.Program, Package: "cloud-hypervisor",
+		Command: cloudhypervisor.Command, Sandbox: cloudhypervisor.Sandbox,
+	},
+	"qemu": {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
 }
 
 // Check returns the command that looks at the files which m's VMM will open, as the user who will open them. crosvm finds

@@ -28,6 +28,7 @@ var vmms = []struct {
 }{
 	{"qmp.sock", qmpExecute, map[request]string{powerButton: "system_powerdown", quit: "quit"}},
 	{"crosvm.sock", crosvmSend, map[request]string{powerButton: `"Powerbtn"`, quit: `"Exit"`}},
+	{"cloud-hypervisor.sock", cloudHypervisorPut, map[request]string{powerButton: "vm.power-button", quit: "vmm.shutdown"}},
 }
 
 // errNoControl is wrapped by the error for a VMM that cannot be asked for anything.

@@ -50,7 +50,7 @@ func newVM(t *testing.T, socket, word string) *vm {
 		network = "unixpacket"
 	}
 	v.listen(t, network, socket, func(conn net.Conn) {
-		if network == "unix" {
+		if socket == "qmp.sock" {
 			_, _ = io.WriteString(conn, "{\"QMP\": {}}\n")
 		}
 		for packet := make([]byte, 4096); ; {
@@ -64,6 +64,10 @@ func newVM(t *testing.T, socket, word string) *vm {
 			}
 			if word != "" && strings.Contains(said, word) {
 				v.kill()
+			}
+			if socket == "cloud-hypervisor.sock" {
+				_, _ = io.WriteString(conn, "HTTP/1.1 204 \r\nServer: Cloud Hypervisor API\r\n\r\n")
+				continue
 			}
 			_, _ = io.WriteString(conn, "{\"event\": \"RTC_CHANGE\", \"data\": {}}\n{\"return\": {}}\n")
 		}
@@ -157,6 +161,8 @@ func TestVMM(t *testing.T) {
 		{"qmp.sock", `"quit"`},
 		{"crosvm.sock", `"Powerbtn"`},
 		{"crosvm.sock", `"Exit"`},
+		{"cloud-hypervisor.sock", "PUT /api/v1/vm.power-button HTTP/1.1\r\n"},
+		{"cloud-hypervisor.sock", "PUT /api/v1/vmm.shutdown HTTP/1.1\r\n"},
 	} {
 		t.Run(c.word, func(t *testing.T) {
 			v := newVM(t, c.socket, c.word)
@@ -261,6 +267,29 @@ func TestQMPAnswer(t *testing.T) {
 		err := qmpAnswer(json.NewDecoder(strings.NewReader(text)))
 		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// cloud-hypervisor says in its first line whether it does what it is asked for.
+func TestCloudHypervisorAnswer(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 204 \r\nServer: x\r\n\r\n": "",
+		"HTTP/1.1 200 \r\n\r\n":              "",
+		"HTTP/1.1 404 \r\n\r\n":              `it answers "HTTP/1.1 404"`,
+		"HTTP/1.1 500 \r\n\r\n[\"no\"]":      `it answers "HTTP/1.1 500"`,
+		"\r\n":                               `it answers ""`,
+		"":                                   "EOF",
+		strings.Repeat("x", 1<<20):           "buffer full",
+	} {
+		v := newVM(t, "other.sock", "")
+		v.listen(t, "unix", "api", func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = io.WriteString(conn, answer)
+		})
+		err := cloudHypervisorPut(filepath.Join(v.folder, "api"), "vm.power-button")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%.20q: %v", answer, err)
 		}
 	}
 }

@@ -223,6 +223,26 @@ tiny_is_up() {
   [[ -n $run && -n $(journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run") ]]
 }
 
+# tiny_start VM starts it, and says in the place of its guest that it is up.
+tiny_start() {
+  systemctl start "vmsilo@$1" &
+  ready "$1" && wait $!
+}
+
+# tiny_devices VM prints what devices a tiny guest of crosvm or cloud-hypervisor has seen: of those that are virtio's the
+# number and the kind.
+tiny_devices() {
+  log_of "$1" "$1-guest" | sed -n 's/^\(..\) \(10..\)1af4$/\1 \2/p' |
+    sed 's/1041/net/; s/1042/disk/; s/1044/rng/; s/1045/balloon/; s/1053/vsock/; s/105a/fs/'
+}
+
+# log_of VM IDENTIFIER prints what the journal has of the VM's run from that identifier.
+log_of() {
+  journalctl --sync
+  journalctl --boot --output=cat --identifier="$2" \
+    "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "vmsilo@$1")"
+}
+
 # await COMMAND… waits until the command succeeds, ten seconds at most.
 await() {
   local deadline=$((EPOCHSECONDS + 10))

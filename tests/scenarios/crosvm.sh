@@ -8,29 +8,11 @@
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-# start VM starts it, and says in the guest's place that it is up.
-start() {
-  systemctl start "vmsilo@$1" &
-  ready "$1" && wait $!
-}
-
 # main prints the PID of the helper that runs crosvm.
 main() { systemctl show --property=MainPID --value vmsilo@many; }
 
 # of_devices prints the PIDs of crosvm's children: each is a device.
 of_devices() { pgrep --parent "$(pgrep --parent "$(main)")"; }
-
-# of VM prints what the journal has of its run, from the given identifier.
-of() {
-  journalctl --sync
-  journalctl --boot --output=cat --identifier="$2" \
-    "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "vmsilo@$1")"
-}
-
-# slots prints the devices that the guest has seen: those that are ours, each as its number and its kind.
-slots() {
-  of "$1" "$1-guest" | sed -n 's/^\(..\) \(10..\)1af4$/\1 \2/p' | sed 's/1042/disk/; s/105a/fs/; s/1053/vsock/; s/1041/net/; s/1044/rng/; s/1045/balloon/'
-}
 
 # type TEXT types it on the console of many, and prints what comes back within a second.
 type() {
@@ -59,9 +41,9 @@ mkdir /srv/docs
 systemctl daemon-reload
 
 echo "devices"
-check "it starts" start many
+check "it starts" tiny_start many
 check "each is where it is to be" same "01 rng,02 disk,03 disk,04 fs,05 vsock,06 balloon,07 fs,08 fs,10 net,11 net" \
-  "$(slots many | paste -sd,)"
+  "$(tiny_devices many | paste -sd,)"
 check "its processes are the VM's own user's" same vmsilo-many "$(ps --format=user:32= --ppid "$(main),$(pgrep --parent "$(main)")" | sort -u)"
 check "and one for each device" test "$(of_devices | wc --lines)" -ge 10
 check "each in a sandbox of its own" apart
@@ -78,33 +60,33 @@ echo "its ends"
 before=$(disk) vmm=$(main)
 type r >/dev/null
 check "a reboot is a new start" await another "$vmm"
-check "which is up when the guest is" start many
+check "which is up when the guest is" tiny_start many
 check "with another disk" fails same "$before" "$(disk)"
 check "the power button ends it" systemctl stop vmsilo@many
-check "without more" fails grep --quiet 'power button\|quit\|killed' <(of many vmsilo-stop)
+check "without more" fails grep --quiet 'power button\|quit\|killed' <(log_of many vmsilo-stop)
 check "as a success" same success "$(systemctl show --property=Result --value vmsilo@many)"
 check "nothing is left" nothing_left many
-check "it starts again" start many
+check "it starts again" tiny_start many
 type h >/dev/null
 check "a guest that does not hear it is told to end" systemctl stop vmsilo@many
-check "after a while" holds "$(of many vmsilo-stop)" "pressing the power button: the VM goes on"
+check "after a while" holds "$(log_of many vmsilo-stop)" "pressing the power button: the VM goes on"
 check "as a success" same success "$(systemctl show --property=Result --value vmsilo@many)"
 check "nothing is left" nothing_left many
-check "it starts again" start many
+check "it starts again" tiny_start many
 kill -KILL "$(of_devices | tail -n 1)"
 check "a device that dies ends it" await fails systemctl --quiet is-active vmsilo@many
 check "nothing is left" nothing_left many
-check "it starts again" start many
+check "it starts again" tiny_start many
 kill -KILL "$(main)"
 check "so does its helper" await fails systemctl --quiet is-active vmsilo@many
 check "nothing is left" nothing_left many
 
 echo "as many devices as a VM has"
-check "it starts" start full
+check "it starts" tiny_start full
 check "each is where it is to be" same "$(
   printf '%s rng\n' 01 && printf '%s disk\n' 02 03 && printf '04 fs\n05 vsock\n06 balloon\n' &&
     printf '%s fs\n' 0{7..9} 0{a..f} && printf '%s net\n' 1{0..9} 1{a..e}
-)" "$(slots full)"
+)" "$(tiny_devices full)"
 check "it stops" systemctl stop vmsilo@full
 check "nothing is left" nothing_left
 finish
