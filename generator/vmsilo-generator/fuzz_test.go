@@ -19,8 +19,8 @@ var settings = map[string]map[string]int{
 	},
 	"Service": {
 		"BindPaths": 11, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
-		"MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ProtectHostname": 1, "ProtectKernelLogs": 1,
-		"ProtectKernelTunables": 1, "RestrictAddressFamilies": 1, "RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 1,
+		"MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "RestrictAddressFamilies": 1,
+		"RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 1,
 		"TemporaryFileSystem": 1, "TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},
 	"Timer":  {"OnActiveSec": 1, "OnUnitInactiveSec": 1},

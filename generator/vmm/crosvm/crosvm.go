@@ -55,12 +55,7 @@ func Sandbox(m *machine.Machine) [][2]string {
 	settings := [][2]string{
 		{"TemporaryFileSystem", emptyFolder + ":ro"},
 		{"RestrictNamespaces", "user mnt pid net"},
-		{"SystemCallFilter", "@mount @setuid capset"},
-		// The kernel lets a user namespace mount no proc(5) where part of the one it has is covered: mount_too_revealing() in
-		// fs/namespace.c. These three cover part of it.
-		{"ProtectKernelTunables", "no"},
-		{"ProtectKernelLogs", "no"},
-		{"ProtectHostname", "no"},
+		{"SystemCallFilter", "@mount capset"},
 		// minijail reads /proc/sys/kernel/cap_last_cap.
 		{"ProcSubset", "all"},
 	}
