@@ -8,7 +8,9 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
+// PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'. crosvm puts
+// what has no address here where there is room, after these: randomness, the balloon and the panic device, for which 0x01,
+// 0x06 and 0x1f are always left.
 const (
 	slotRoot    = 0x02
 	slotOverlay = 0x03
