@@ -60,6 +60,7 @@ var (
 		"vmsilo-idle@%s.timer",
 		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
 		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
+		"vmsilo-lend@%s.socket", "vmsilo-lend@%s.service",
 		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
 		"vmsilo-vsock@%s.service", "vmsilo-netdev@%s:*.service",
 		"vmsilo-disk@%s.service", "vmsilo-user@%s.service",

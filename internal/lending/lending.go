@@ -1,0 +1,98 @@
+// Package lending carries open disks from a process that may open them to one that may not, over a Unix socket of type
+// SOCK_SEQPACKET: unix(7).
+//
+// The lender sends one packet for each disk, in the order in which the VM has them, and closes. A packet is "+", with
+// the disk's descriptor (SCM_RIGHTS), or "-", the reason why there is none, and after a newline what to do about it.
+package lending
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/command"
+)
+
+// First is the number that a VMM has its first disk's descriptor under; that of the next is one more.
+const First = 10
+
+// maxPacket is the most bytes that a packet has. A path has 4096 at most, and stands quoted in a reason.
+const maxPacket = 20 << 10
+
+// Lend sends a disk, which stays the caller's to close.
+func Lend(to *net.UnixConn, disk *os.File) error {
+	if _, _, err := to.WriteMsgUnix([]byte("+"), unix.UnixRights(int(disk.Fd())), nil); err != nil {
+		return fmt.Errorf("lending a disk: %w", err)
+	}
+	return nil
+}
+
+// Refuse sends, in the place of a disk, why there is none: words that follow the disk's name, and a hint if it has one.
+func Refuse(to *net.UnixConn, reason error) error {
+	text := "-" + reason.Error()
+	var hinted *command.Hinted
+	if errors.As(reason, &hinted) {
+		text += "\n" + hinted.Hint
+	}
+	if _, err := to.Write([]byte(text)); err != nil {
+		return fmt.Errorf("refusing a disk: %w", err)
+	}
+	return nil
+}
+
+// Lender is where disks are borrowed.
+type Lender struct{ conn *net.UnixConn }
+
+// Dial connects to the lender that listens at path.
+func Dial(path string) (*Lender, error) {
+	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, fmt.Errorf("asking for disks: %w", err)
+	}
+	return &Lender{conn}, nil
+}
+
+// Close ends the connection. What was borrowed stays open.
+func (l *Lender) Close() error { return l.conn.Close() }
+
+// Next borrows the next disk, which no program that is started has by itself. An error may be the lender's reason.
+func (l *Lender) Next() (*os.File, error) {
+	packet, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(4))
+	n, rightsLen, _, _, err := l.conn.ReadMsgUnix(packet, rights)
+	if err != nil {
+		return nil, fmt.Errorf("borrowing a disk: %w", err)
+	}
+	text := string(packet[:n])
+	if reason, refused := strings.CutPrefix(text, "-"); refused {
+		reason, hint, _ := strings.Cut(reason, "\n")
+		return nil, command.Errorf(hint, "%s", reason)
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:rightsLen])
+	if err != nil || text != "+" || len(messages) != 1 {
+		return nil, errors.New("borrowing a disk: the lender has sent none")
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil, errors.New("borrowing a disk: the lender has sent none")
+	}
+	return os.NewFile(uintptr(fds[0]), "disk"), nil
+}
+
+// Keep borrows so many disks for the programs that are started from here on, which have them at First and after.
+func (l *Lender) Keep(disks int) error {
+	for i := range disks {
+		disk, err := l.Next()
+		if err != nil {
+			return err
+		}
+		err = unix.Dup3(int(disk.Fd()), First+i, 0)
+		if err := errors.Join(err, disk.Close()); err != nil {
+			return fmt.Errorf("keeping a disk: %w", err)
+		}
+	}
+	return nil
+}
