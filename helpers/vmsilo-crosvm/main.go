@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-crosvm --console=SOCKET [--await=FILE] [--console-as=IDENTIFIER] PROGRAM ARGUMENT…
+//	vmsilo-crosvm --console=SOCKET [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET --lent=NUMBER] PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -18,6 +18,8 @@
 //	--console     where clients of the console connect
 //	--await       a file that must be there before crosvm starts
 //	--console-as  the journal's identifier for crosvm's standard output, where the guest logs
+//	--lender      where vmsilo-lend listens
+//	--lent        how many disks it lends, whose descriptors are 10 and those after
 package main
 
 import (

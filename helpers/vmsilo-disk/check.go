@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/lending"
 )
 
 // image is a file that the VMM will open.
@@ -21,6 +22,8 @@ type image struct {
 	writable bool
 	// plain tells that it is ours: a file, which no symbolic link leads to.
 	plain bool
+	// lent tells that it is borrowed.
+	lent bool
 }
 
 func runCheck(args []string) error {
@@ -31,12 +34,17 @@ func runCheck(args []string) error {
 		images = append(images, image{what: what, path: path})
 		return valid(ok)
 	})
-	flags.Func("disk", "a disk, as WHAT,FORMAT,ro=PATH or WHAT,FORMAT,rw=PATH", func(text string) error {
-		options, path, ok := strings.Cut(text, "=")
-		words := append(strings.Split(options, ","), "", "")
-		images = append(images, image{what: words[0], path: path, format: words[1], writable: words[2] == "rw"})
-		return valid(ok && len(words) == 5 && (words[1] == "raw" || words[1] == "qcow2") && (words[2] == "ro" || words[2] == "rw"))
-	})
+	disk := func(lent bool) func(string) error {
+		return func(text string) error {
+			options, path, ok := strings.Cut(text, "=")
+			words := append(strings.Split(options, ","), "", "")
+			images = append(images, image{what: words[0], path: path, format: words[1], writable: words[2] == "rw", lent: lent})
+			return valid(ok && len(words) == 5 && (words[1] == "raw" || words[1] == "qcow2") && (words[2] == "ro" || words[2] == "rw"))
+		}
+	}
+	flags.Func("disk", "a disk, as WHAT,FORMAT,ro=PATH or WHAT,FORMAT,rw=PATH", disk(false))
+	flags.Func("lent", "a disk that is lent, in the same way", disk(true))
+	lender := flags.String("lender", "", "the socket of who lends")
 	flags.Func("ephemeral", "the ephemeral disk", func(path string) error {
 		images = append(images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true})
 		return nil
@@ -47,8 +55,17 @@ func runCheck(args []string) error {
 	if flags.NArg() != 0 {
 		return fmt.Errorf("want options alone, got %q", flags.Args())
 	}
+	borrow := func() (*os.File, error) { return nil, errors.New("cannot be borrowed: no --lender is given") }
+	if *lender != "" {
+		from, err := lending.Dial(*lender)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		borrow = from.Next
+	}
 	for _, i := range images {
-		if err := i.check(); err != nil {
+		if err := i.check(borrow); err != nil {
 			return fmt.Errorf("this VM cannot start: its %s %q %w", i.what, i.path, err)
 		}
 	}
@@ -63,13 +80,17 @@ func valid(ok bool) error {
 }
 
 // check returns what is wrong with the image, in words that follow its name.
-func (i image) check() error {
-	file, size, err := i.open()
+func (i image) check(borrow func() (*os.File, error)) error {
+	open := i.open
+	if i.lent {
+		open = borrow
+	}
+	file, err := open()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(file)
-	h, err := readHeader(file, size)
+	defer file.Close()
+	h, err := headerOf(file)
 	if err != nil {
 		return fmt.Errorf("cannot be read: %w", err)
 	}
@@ -85,39 +106,34 @@ func (i image) check() error {
 	return nil
 }
 
-// open opens the image as the VMM will, and returns its size in bytes.
-func (i image) open() (file int, size int64, err error) {
+// open opens the image as the VMM will.
+func (i image) open() (*os.File, error) {
 	seen, err := i.look()
 	if err != nil {
-		return -1, 0, err
+		return nil, err
 	}
 	defer unix.Close(seen)
 	var st unix.Stat_t
 	if err := unix.Fstat(seen, &st); err != nil {
-		return -1, 0, fmt.Errorf("cannot be looked at: %w", err)
+		return nil, fmt.Errorf("cannot be looked at: %w", err)
 	}
 	switch kind := st.Mode & unix.S_IFMT; {
 	case kind == unix.S_IFLNK:
-		return -1, 0, errors.New("is a symbolic link")
+		return nil, errors.New("is a symbolic link")
 	case kind == unix.S_IFBLK && i.format != "" && !i.plain:
 	case kind != unix.S_IFREG:
-		return -1, 0, errors.New("is not a regular file")
+		return nil, errors.New("is not a regular file")
 	}
 	mode := unix.O_RDONLY
 	if i.writable {
 		mode = unix.O_RDWR
 	}
 	// The same file by another name. What holds a lease on it does not hold this up.
-	file, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", seen), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	file, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", seen), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, 0, command.Errorf(fmt.Sprintf("the VM runs as uid %d, which has to reach the file", os.Getuid()), "cannot be opened: %w", err)
+		return nil, command.Errorf(fmt.Sprintf("the VM runs as uid %d, which has to reach the file", os.Getuid()), "cannot be opened: %w", err)
 	}
-	size, err = unix.Seek(file, 0, unix.SEEK_END)
-	if err != nil {
-		unix.Close(file)
-		return -1, 0, fmt.Errorf("cannot be read: %w", err)
-	}
-	return file, size, nil
+	return os.NewFile(uintptr(file), i.path), nil
 }
 
 // look returns a descriptor for the image that nothing can be read from.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,15 @@ const sector = 512
 // header is what a disk says of its format: its first and its last sector.
 type header struct{ first, last []byte }
 
-// readHeader reads the header of a disk of that size in bytes. One that is shorter has a shorter header.
+// headerOf reads the header of a disk. One that is shorter has a shorter header.
+func headerOf(disk *os.File) (header, error) {
+	size, err := disk.Seek(0, io.SeekEnd)
+	if err != nil {
+		return header{}, err
+	}
+	return readHeader(int(disk.Fd()), size)
+}
+
 func readHeader(file int, size int64) (h header, err error) {
 	length := min(sector, size)
 	if h.first, err = read(file, 0, length); err != nil {

@@ -5,6 +5,7 @@
 //	vmsilo-disk create --size=BYTES FILE
 //	vmsilo-disk remove FILE
 //	vmsilo-disk check [--file=WHAT=PATH]… [--disk=WHAT,FORMAT,ro|rw=PATH]… [--ephemeral=PATH]
+//		[--lender=SOCKET] [--lent=WHAT,FORMAT,ro|rw=PATH]…
 //
 // Description:
 //
@@ -14,7 +15,8 @@
 // guest has put on a raw disk for what the host says, and follows it to any file that the VMM may open. So check fails,
 // and says why, unless each disk is what it is said to be: raw, and without a header of any other format; or qcow2, and
 // all of it in this one file. It runs as the user of the VMM, right before that, and fails, too, for what this user may
-// not open. Of what is neither a file nor a block device nothing is opened: a FIFO does not hold it up.
+// not open. Of what is neither a file nor a block device nothing is opened: a FIFO does not hold it up. What vmsilo-lend
+// lends is borrowed for this, in the order in which vmsilo-lend has it.
 //
 // Options:
 //
@@ -22,6 +24,8 @@
 //	--file       a file that the VMM reads as it is, and what it is to the VM
 //	--disk       a disk, what it is to the VM, its format, raw or qcow2, and whether the VM only reads it
 //	--ephemeral  the ephemeral disk, which is a plain file
+//	--lender     where vmsilo-lend listens
+//	--lent       a disk that it lends, as --disk has it
 package main
 
 import (

@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] PROGRAM ARGUMENT…
+//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET --lent=NUMBER] PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -17,6 +17,8 @@
 //
 //	--await       a file that must be there before QEMU starts
 //	--console-as  the journal's identifier for QEMU's standard output, which is the guest's console
+//	--lender      where vmsilo-lend listens
+//	--lent        how many disks it lends, whose descriptors are 10 and those after
 package main
 
 import (

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/await"
+	"vmsilo/internal/lending"
 )
 
 // VMM is a program that runs a guest.
@@ -32,11 +33,13 @@ type VMM struct {
 	Listen func(vmm io.ReadWriter, kill func()) End
 }
 
-// Main runs a VMM with the arguments of a helper: its flags, to which it adds --await and --console-as, the VMM's program,
-// and that one's arguments. It returns when the VMM has ended, with a command.Status that says how the guest did.
+// Main runs a VMM with the arguments of a helper: its flags, to which it adds --await, --console-as,
+// --lender and --lent, the VMM's program, and that one's arguments. It returns when the VMM has ended, with a command.Status that says how the guest did.
 func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error {
 	socket := flags.String("await", "", "a file that must be there before the VMM starts")
 	identifier := flags.String("console-as", "", "the journal's identifier for standard output, which is the guest's console")
+	lender := flags.String("lender", "", "the socket of who lends disks")
+	lent := flags.Int("lent", 0, "how many disks are lent")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,6 +54,11 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	if *socket != "" {
 		if err := await.File(*socket); err != nil {
 			return fmt.Errorf("waiting for a device: %w", err)
+		}
+	}
+	if *lent > 0 {
+		if err := borrow(*lender, *lent); err != nil {
+			return err
 		}
 	}
 	v, err := prepare()
@@ -69,6 +77,16 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 		Path: program, Args: slices.Insert(slices.Clone(args), 1, v.Options...),
 		Stdin: os.Stdin, Stdout: console, Stderr: os.Stderr,
 	})
+}
+
+// borrow has every program that is started from here on have the disks, under the numbers from lending.First on.
+func borrow(lender string, disks int) error {
+	from, err := lending.Dial(lender)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	return from.Keep(disks)
 }
 
 // Run runs the VMM's process until it ends, and returns as Main does. Signals that would end this process are the VMM's,
