@@ -175,8 +175,8 @@ func TestBrokenVMsClash(t *testing.T) {
 		"b.toml": "id = 3\n[disks.e]\npath = \"/srv/d\"\n",
 	})
 	for name, want := range map[string]string{
-		"a": "unknown key; id 3 is also that of b; there is no VM; not supported yet; is also the disk of b:e",
-		"b": "id 3 is also that of a; not supported yet; is also the disk of a:d",
+		"a": "unknown key; id 3 is also that of b; there is no VM; is also the disk of b:e",
+		"b": "id 3 is also that of a; is also the disk of a:d",
 	} {
 		errs := c.Broken[name].Errors
 		for n, part := range strings.Split(want, "; ") {

@@ -11,10 +11,13 @@ import (
 // maxDiskName is how long a disk's name may be, in bytes: its serial is vmsilo-NAME, and a serial of virtio-blk has 20.
 const maxDiskName = 13
 
+// maxDisks is how many disks a VM has slots for, beside its root and overlay: seven functions each of two PCI devices.
+const maxDisks = 14
+
 const diskRule = "a disk's name is a letter or digit and up to 12 of A-Z, a-z, 0-9, _, . and -"
 
 func (d *decoder) disks(vm *VM) func(*Node) {
-	return d.tables(func(name string, n *Node) {
+	return d.atMost(maxDisks, "disks", d.tables(func(name string, n *Node) {
 		switch {
 		case name == "root" || name == "overlay":
 			d.errorf(n.key, "choose another name", "the disk name %q is vmsilo's own", name)
@@ -27,7 +30,7 @@ func (d *decoder) disks(vm *VM) func(*Node) {
 		d.table(d.diskFields(&disk)...)(n)
 		d.required(n, "path")
 		vm.Disks = append(vm.Disks, disk)
-	})
+	}))
 }
 
 func (d *decoder) diskFields(disk *Disk) []field {

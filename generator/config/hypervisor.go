@@ -23,7 +23,8 @@ type ability struct {
 }
 
 // abilities are the keys that depend on the VMM. A GPU context of the cross-domain type is crosvm's own; the proxies
-// that go over one need it too. cloud-hypervisor has no sound device.
+// that go over one need it too. cloud-hypervisor has no sound device. Its devices
+// have no functions, which disks are.
 var abilities = []ability{
 	{
 		"gpu",
@@ -36,6 +37,12 @@ var abilities = []ability{
 		[]string{"cloud-hypervisor", "qemu"},
 		func(n *Node) bool { return n.text == "wayland-proxy-virtwl" || n.text == "sommelier" },
 		func(vm *VM) { vm.WaylandProxy = "none" },
+	},
+	{
+		"disks",
+		[]string{"cloud-hypervisor"},
+		func(*Node) bool { return true },
+		func(vm *VM) { vm.Disks = nil },
 	},
 	{
 		"sound",

@@ -50,7 +50,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"wayland_proxy", d.notYet(d.oneOf(&vm.WaylandProxy, waylandProxies...))},
 		{"gpu", d.notYet(d.bool(&vm.GPU))},
 		{"sound", d.notYet(d.table(d.soundFields(&vm.Sound)...))},
-		{"disks", d.notYet(d.disks(vm))},
+		{"disks", d.disks(vm)},
 		{"pci_devices", d.notYet(d.texts(&vm.PCIDevices, checkPCI))},
 		{"balloon", d.notYet(d.bool(&vm.Balloon))},
 		{"depends_on", d.names(&vm.DependsOn)},

@@ -27,6 +27,10 @@ func sound(m *machine.Machine) []File {
 		needs = append(needs, unit+".socket")
 		files = append(files, shareSocket(m, s, unit+".socket"), shareService(m, s, unit+".service"))
 	}
+	if len(m.Disks) > 0 {
+		needs = append(needs, "vmsilo-lend@"+name+".socket")
+		files = append(files, lend(m))
+	}
 	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
@@ -121,6 +125,13 @@ func belongs(m *machine.Machine, unit string) *dropin {
 	d.set("Unit", "After", "vmsilo-down@"+m.Name+".service vmsilo-user@"+m.Name+".service")
 	d.set("Unit", "Requires", "vmsilo-user@"+m.Name+".service")
 	return d
+}
+
+// lend returns the drop-in of what opens the VM's disks; where the VM has none, it lends none.
+func lend(m *machine.Machine) File {
+	d := newDropin("vmsilo-lend@" + m.Name + ".service")
+	d.exec("Service", "ExecStart", vmm.Lend(m))
+	return d.file()
 }
 
 func netdev(m *machine.Machine, i machine.Interface, unit string) File {

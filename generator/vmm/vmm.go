@@ -2,6 +2,9 @@
 package vmm
 
 import (
+	"fmt"
+
+	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/generator/vmm/cloudhypervisor"
 	"vmsilo/generator/vmm/crosvm"
@@ -40,5 +43,27 @@ func Check(m *machine.Machine) []string {
 	if m.Overlay.Type == "qcow2" {
 		command = append(command, "--ephemeral="+m.EphemeralDisk())
 	}
+	if len(m.Disks) > 0 {
+		command = append(command, "--lender="+m.Lender())
+	}
+	for _, d := range m.Disks {
+		command = append(command, fmt.Sprintf("--lent=disk %s,%s,%s=%s", d.Name, d.Format, access(d), d.Path))
+	}
 	return command
+}
+
+// Lend returns the command that opens m's disks, in the order in which its VMM has them.
+func Lend(m *machine.Machine) []string {
+	command := []string{paths.Helper("vmsilo-lend")}
+	for _, d := range m.Disks {
+		command = append(command, access(d)+"="+d.Path)
+	}
+	return command
+}
+
+func access(d config.Disk) string {
+	if d.ReadOnly {
+		return "ro"
+	}
+	return "rw"
 }

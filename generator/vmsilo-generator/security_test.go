@@ -22,6 +22,7 @@ var exposure = map[string]string{
 	"vmsilo-share@.service":   "15",
 	"vmsilo-user@.service":    "15",
 	"vmsilo-disk@.service":    "15",
+	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
@@ -102,6 +103,7 @@ var instances = map[string][][2]string{
 	"vmsilo-notify@.service":  {{"vmsilo-notify@demo.service", "qemu"}},
 	"vmsilo-console@.service": {{"vmsilo-console@demo.service", "qemu"}},
 	"vmsilo-disk@.service":    {{"vmsilo-disk@demo.service", "qemu"}},
+	"vmsilo-lend@.service":    {{"vmsilo-lend@files.service", "disks"}},
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
@@ -140,7 +142,12 @@ var open = map[string][]string{
 	"vmsilo-notify@.service":  {"RemoveIPC="},
 	"vmsilo-console@.service": {"RemoveIPC="},
 	"vmsilo-disk@.service":    {"RemoveIPC="},
-	"vmsilo-share@.service":   {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
+	// A disk may be anywhere, and anybody's.
+	"vmsilo-lend@.service": {
+		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)", "PrivateDevices=", "PrivateTmp=", "PrivateUsers=",
+		"ProtectHome=", "ProtectSystem=", "RemoveIPC=",
+	},
+	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
 		"ProtectKernelTunables=", "RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",

@@ -4,13 +4,16 @@ package crosvm
 import (
 	"fmt"
 
+	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
+	"vmsilo/internal/lending"
 	"vmsilo/internal/paths"
 )
 
 // PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'. crosvm puts
 // what has no address here where there is room, after these: randomness, the balloon and the panic device, for which 0x01,
 // 0x06 and 0x1f are always left.
+// Disks are functions 1 to 7 of the root's and of the vsock device's.
 const (
 	slotRoot    = 0x02
 	slotOverlay = 0x03
@@ -26,7 +29,11 @@ const emptyFolder = "/run/empty"
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
 	console := "--console=" + m.Runtime("vmm", "console.sock")
-	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest", Program, "--no-syslog", "--extended-status", "run", "--name", m.Name}
+	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest"}
+	if len(m.Disks) > 0 {
+		a.add("--lender="+m.Lender(), fmt.Sprintf("--lent=%d", len(m.Disks)))
+	}
+	a.add(Program, "--no-syslog", "--extended-status", "run", "--name", m.Name)
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
 	a.add("--socket", m.Runtime("vmm", "crosvm.sock"), "--pivot-root", emptyFolder)
 	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
@@ -35,6 +42,9 @@ func Command(m *machine.Machine) []string {
 	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(slotRoot)))
 	if m.Overlay.Type == "qcow2" {
 		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
+	}
+	for n, d := range m.Disks {
+		a.lent(n, d)
 	}
 	for _, s := range m.Shares {
 		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket(s.Tag)), pci(s.Slot)))
@@ -71,6 +81,20 @@ func Sandbox(m *machine.Machine) [][2]string {
 type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }
+
+// perSlot is how many disks are functions of one PCI device: all but function 0.
+const perSlot = 7
+
+// lent adds the nth of the disks that are borrowed, whose descriptor is that of lending.First and n. Its format is what
+// its header says, which vmsilo-disk has compared.
+func (a *args) lent(n int, d config.Disk) {
+	mode := ""
+	if d.ReadOnly {
+		mode = ",ro"
+	}
+	a.add("--block", fmt.Sprintf("path=/proc/self/fd/%d%s,id=%s,sparse=%t,pci-address=00:%02x.%d",
+		lending.First+n, mode, quote("vmsilo-"+d.Name), d.Discard, []int{slotRoot, slotVsock}[n/perSlot], 1+n%perSlot))
+}
 
 // pci returns a device of bus 0 as crosvm writes addresses.
 func pci(slot int) string { return fmt.Sprintf("00:%02x.0", slot) }

@@ -5,12 +5,16 @@ package qemu
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
+	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
+	"vmsilo/internal/lending"
 	"vmsilo/internal/paths"
 )
 
 // PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
+// Disks are functions 1 to 7 of the root's and of the vsock device's.
 const (
 	slotPanic   = 0x01
 	slotRoot    = 0x02
@@ -25,7 +29,11 @@ const Program = "qemu-system-x86_64"
 // Command returns the command that runs m in the foreground, its console on standard output. No path of a socket has a
 // comma, which would end it.
 func Command(m *machine.Machine) []string {
-	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest", Program}
+	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest"}
+	if len(m.Disks) > 0 {
+		a.add("--lender="+m.Lender(), fmt.Sprintf("--lent=%d", len(m.Disks)))
+	}
+	a.add(Program)
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
@@ -39,16 +47,19 @@ func Command(m *machine.Machine) []string {
 	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", slotPanic))
 	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
 	a.console(m)
-	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, m.Root, slotRoot)
+	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), shared(slotRoot, m))
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
 		overlay := block{"driver": "qcow2", "backing": nil, "discard": "unmap", "detect-zeroes": "unmap"}
-		a.disk("vmsilo-overlay", overlay, m.EphemeralDisk(), slotOverlay)
+		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", slotOverlay))
+	}
+	for n, d := range m.Disks {
+		a.lent(n, d)
 	}
 	for _, s := range m.Shares {
 		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%#x", s.Tag, s.Slot))
 	}
-	a.vhostUser("vsock", m.VsockDevice(), fmt.Sprintf("vhost-user-vsock-pci,addr=%#x", slotVsock))
+	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+shared(slotVsock, m))
 	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
 	for _, i := range m.Interfaces {
 		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
@@ -78,16 +89,49 @@ func (a *args) console(m *machine.Machine) {
 // block is a BlockdevOptions of QEMU's qapi/block-core.json.
 type block map[string]any
 
+// file is a node for a regular file.
+func file(path string) block { return block{"driver": "file", "filename": path} }
+
+// shared returns the address of function 0 of a PCI device whose other functions are m's disks, if it has any.
+func shared(slot int, m *machine.Machine) string {
+	if len(m.Disks) == 0 {
+		return fmt.Sprintf("%#x", slot)
+	}
+	return fmt.Sprintf("%#x,multifunction=on", slot)
+}
+
+// perSlot is how many disks are functions of one PCI device: all but function 0.
+const perSlot = 7
+
+// lent adds the nth of the disks that are borrowed, whose descriptor is that of lending.First and n.
+func (a *args) lent(n int, d config.Disk) {
+	a.add("-add-fd", fmt.Sprintf("fd=%d,set=%d", lending.First+n, n))
+	node := file(fmt.Sprintf("/dev/fdset/%d", n))
+	if strings.HasPrefix(d.Path, "/dev/") {
+		node["driver"] = "host_device"
+	}
+	b := block{"driver": d.Format, "read-only": d.ReadOnly, "discard": "ignore"}
+	if d.Discard {
+		b["discard"] = "unmap"
+	}
+	if d.Format == "qcow2" {
+		// No backing file, whatever its header says.
+		b["backing"] = nil
+	}
+	slot := []int{slotRoot, slotVsock}[n/perSlot]
+	a.disk("vmsilo-"+d.Name, b, node, fmt.Sprintf("%#x.%d", slot, 1+n%perSlot))
+}
+
 // disk adds a virtio disk whose serial is id. The format is always given, never probed.
-func (a *args) disk(id string, b block, path string, slot int) {
-	b["node-name"], b["file"] = id, block{"driver": "file", "filename": path}
+func (a *args) disk(id string, b, node block, address string) {
+	b["node-name"], b["file"] = id, node
 	// Maps of texts and truths, in the order of their keys.
 	options, err := json.Marshal(b)
 	if err != nil {
 		panic(err)
 	}
 	a.add("-blockdev", string(options))
-	a.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,addr=%#x", id, id, slot))
+	a.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,addr=%s", id, id, address))
 }
 
 func (a *args) vhostUser(id, socket, device string) {
