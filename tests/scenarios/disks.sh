@@ -1,0 +1,77 @@
+#!/bin/bash
+# Disks that the VM's user may not open: lent, used, given back as they were, and refused when they are not what they should be.
+# files: disks/*.toml
+# Functions that check calls.
+# shellcheck disable=SC2317
+# shellcheck source=tests/lib/inside.sh
+source /root/inside.sh
+
+# blocks FILE prints how much of the disk a file takes, in KiB.
+blocks() { du --block-size=1K "$1" | cut -f 1; }
+
+# refused VM PART… starts the VM, which must fail with these words, and leave nothing behind.
+refused() {
+  local vm=$1
+  shift
+  check "$vm does not start" fails systemctl start "vmsilo@$vm"
+  check "$vm: systemctl status says why" holds "$(systemctl status --no-pager --full "vmsilo@$vm")" "$@"
+  check "$vm: nothing is left" nothing_left "$vm"
+}
+
+# Nobody but alice may enter this folder.
+install --directory --mode=700 --owner=alice --group=alice /home/alice/vm
+cd /home/alice/vm || exit 1
+for n in 1 2 3 4 5; do truncate --size=8M "d$n.img"; done
+truncate --size=64M data.img
+printf 'of the host' >archive.img
+truncate --size=1M archive.img
+qemu-img create -q -f qcow2 grows.qcow2 64M
+chown alice:alice -- *
+chmod 600 -- *
+before=$(stat --format='%n %U %G %a' -- *)
+
+check "the VM starts" systemctl start vmsilo@files
+check "its user may not open them" fails setpriv --reuid=vmsilo-files --regid=vmsilo-files --clear-groups cat archive.img
+check "the guest has them by their serials" same "vmsilo-archive 1M 1 vmsilo-d1 8M 0 vmsilo-d2 8M 0 vmsilo-d3 8M 0 vmsilo-d4 8M 0 vmsilo-d5 8M 0 vmsilo-data 64M 0 vmsilo-grows 64M 0" \
+  "$(guest files 'lsblk --nodeps --noheadings --output SERIAL,SIZE,RO' | grep -vE 'vmsilo-(root|overlay)' | sort | xargs)"
+check "and by names in /dev" guest files 'cd /dev/disk/by-id && ls virtio-vmsilo-data virtio-vmsilo-grows virtio-vmsilo-d5'
+check "more than one PCI device holds them" same "0000:00:02.7 0000:00:05.1" \
+  "$(guest files 'ls -d /sys/bus/pci/devices/0000:00:02.7 /sys/bus/pci/devices/0000:00:05.1' | xargs -n 1 basename | xargs)"
+check "the interface is where it is without disks" guest files 'ls /sys/bus/pci/devices/0000:00:10.0/virtio*/net/lan0'
+check "what the host wrote is read" same "of the host" "$(guest files 'head --bytes=11 /dev/disk/by-id/virtio-vmsilo-archive')"
+check "what is read-only is not written" fails guest files 'echo x | dd of=/dev/disk/by-id/virtio-vmsilo-archive conv=fsync'
+check "a file system is made" guest files 'mkfs.ext4 -q /dev/disk/by-id/virtio-vmsilo-data && mount /dev/disk/by-id/virtio-vmsilo-data /mnt && head --bytes=20M /dev/urandom >/mnt/x && echo kept >/mnt/y && sync'
+full=$(blocks data.img)
+check "what is removed returns to the host" guest files 'rm /mnt/x && sync && fstrim /mnt && umount /mnt'
+check "$full KiB became $(blocks data.img)" test "$(blocks data.img)" -lt $((full - 18000))
+check "a qcow2 grows" guest files 'printf "in the qcow2" | dd of=/dev/disk/by-id/virtio-vmsilo-grows conv=fsync'
+check "a reboot keeps them" guest files 'systemctl --no-block reboot'
+check "it is up again" becomes '^2 active$' eval 'starts_of files; systemctl is-active vmsilo@files'
+check "with what was written" same "in the qcow2 kept" \
+  "$(guest files 'head --bytes=12 /dev/disk/by-id/virtio-vmsilo-grows; echo; mount -r /dev/disk/by-id/virtio-vmsilo-data /mnt; cat /mnt/y; umount /mnt' | xargs)"
+check "it stops" systemctl stop vmsilo@files
+check "nothing is left" nothing_left files
+check "their owners and modes are as before" same "$before" "$(stat --format='%n %U %G %a' -- *)"
+check "nor has one a list of who may" fails grep --quiet '^user:[^:]' <(getfacl --recursive /home/alice/vm 2>/dev/null)
+
+echo "what is not as it should be"
+# A guest has written this to its raw disk.
+printf 'QFI\373' | dd of=data.img conv=notrunc status=none
+refused files '"/home/alice/vm/data.img" is to be raw, and has the header of qcow2'
+truncate --size=0 data.img && truncate --size=64M data.img
+rm grows.qcow2
+qemu-img create -q -f qcow2 -b /etc/shadow -F raw grows.qcow2 64M
+refused files '"/home/alice/vm/grows.qcow2" has a backing file'
+rm grows.qcow2
+refused files '"/home/alice/vm/grows.qcow2" is not there'
+ln -s /etc/shadow grows.qcow2
+refused files '"/home/alice/vm/grows.qcow2" is a symbolic link, or goes through one' "write the path that it leads to"
+rm grows.qcow2
+mkfifo grows.qcow2
+refused files '"/home/alice/vm/grows.qcow2" is not a regular file'
+mv /home/alice/vm /home/alice/elsewhere
+ln -s /etc /home/alice/vm
+refused files '"/home/alice/vm/archive.img" is a symbolic link, or goes through one'
+check "vmsilo why says why" holds "$(vmsilo why files)" '"/home/alice/vm/archive.img" is a symbolic link'
+refused device '"/dev/null" is not a block device'
+finish
