@@ -252,6 +252,9 @@ await() {
   done
 }
 
+# starts_of VM prints how often its VMM, which is QEMU, was started.
+starts_of() { journalctl --boot --unit="vmsilo@$1" --identifier=vmsilo-qemu --grep='^starting ' --output=cat | wc --lines; }
+
 # becomes PATTERN COMMAND… waits until the command prints what the pattern matches, in one line; two minutes at most.
 becomes() {
   local try got

@@ -38,7 +38,7 @@ check "and by names in /dev" guest files 'cd /dev/disk/by-id && ls virtio-vmsilo
 check "more than one PCI device holds them" same "0000:00:02.7 0000:00:05.1" \
   "$(guest files 'ls -d /sys/bus/pci/devices/0000:00:02.7 /sys/bus/pci/devices/0000:00:05.1' | xargs -n 1 basename | xargs)"
 check "the interface is where it is without disks" guest files 'ls /sys/bus/pci/devices/0000:00:10.0/virtio*/net/lan0'
-check "what the host wrote is read" same "of the host" "$(guest files 'head --bytes=11 /dev/disk/by-id/virtio-vmsilo-archive')"
+check "what the host wrote is read" same "of the host" "$(guest files 'head --bytes=11 /dev/disk/by-id/virtio-vmsilo-archive; echo')"
 check "what is read-only is not written" fails guest files 'echo x | dd of=/dev/disk/by-id/virtio-vmsilo-archive conv=fsync'
 check "a file system is made" guest files 'mkfs.ext4 -q /dev/disk/by-id/virtio-vmsilo-data && mount /dev/disk/by-id/virtio-vmsilo-data /mnt && head --bytes=20M /dev/urandom >/mnt/x && echo kept >/mnt/y && sync'
 full=$(blocks data.img)

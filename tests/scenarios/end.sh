@@ -57,9 +57,6 @@ stop() {
 # between LEAST MOST NUMBER tells whether the number is one of those.
 between() { [[ $3 -ge $1 && $3 -le $2 ]]; }
 
-# starts_of VM prints how often its VMM was started.
-starts_of() { journalctl --boot --unit="vmsilo@$1" --identifier=vmsilo-qemu --grep='^starting ' --output=cat | wc --lines; }
-
 # cli; hlt; jmp to the hlt.
 kernel '\0372\0364\0353\0375' >/srv/deaf
 # mov al, 0xfe; out 0x64, al, which resets the machine; hlt.
