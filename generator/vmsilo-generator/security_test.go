@@ -145,7 +145,7 @@ var open = map[string][]string{
 	// A disk may be anywhere, and anybody's.
 	"vmsilo-lend@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)", "PrivateDevices=", "PrivateTmp=", "PrivateUsers=",
-		"ProtectHome=", "ProtectSystem=", "RestrictSUIDSGID=",
+		"ProtectHome=", "ProtectSystem=",
 	},
 	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {

@@ -42,13 +42,13 @@ func (d disk) open() (*os.File, error) {
 
 // look returns a descriptor of the disk that nothing can be read from, once it is of the right kind.
 func (d disk) look() (int, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	device := strings.HasPrefix(d.path, "/dev/")
+	open := openWithoutLinks
 	if device {
 		// Only root makes links there.
-		how.Resolve = unix.RESOLVE_NO_MAGICLINKS
+		open = func(path string) (int, error) { return unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0) }
 	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, d.path, &how)
+	fd, err := open(d.path)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return -1, errors.New("is not there")
@@ -62,6 +62,27 @@ func (d disk) look() (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// openWithoutLinks opens an absolute path with O_PATH. The error is ELOOP where a part of it is a symbolic link. It does
+// what openat2(2) does with RESOLVE_NO_SYMLINKS, which RestrictSUIDSGID= takes away.
+func openWithoutLinks(path string) (int, error) {
+	at, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		if err != nil {
+			return -1, err
+		}
+		var next int
+		next, err = unix.Openat(at, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		unix.Close(at)
+		at = next
+		var st unix.Stat_t
+		if err == nil && unix.Fstat(at, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			unix.Close(at)
+			return -1, unix.ELOOP
+		}
+	}
+	return at, err
 }
 
 // isOf returns an error for what is not a block device, where that is wanted, and else for what is not a regular file.

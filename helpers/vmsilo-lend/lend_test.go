@@ -108,7 +108,7 @@ func TestRefuses(t *testing.T) {
 		in("device"):             "is a block device; write its path in /dev",
 		"/dev/null":              "is not a block device",
 		"/dev/no-such-device":    "is not there",
-		"/dev/fd/0":              "is a symbolic link, or goes through one; write the path that it leads to",
+		"/dev/fd/0":              "is not a block device",
 		"/proc/self/root" + file: "is a symbolic link, or goes through one; write the path that it leads to",
 	} {
 		_, errs := borrow(t, serveIn(t, disk{path, false}), 1)
