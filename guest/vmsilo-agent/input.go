@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/pipes"
 	"vmsilo/internal/protocol"
 )
 
@@ -30,7 +32,7 @@ type input struct {
 	used, read int
 	// closed tells that the program has closed its input. The rest is thrown away, so that the host can go on.
 	ended, closed bool
-	// enlarged tells that the pipe has its pipeSize, where it may.
+	// enlarged tells that the pipe is for much, where it may be.
 	enlarged bool
 }
 
@@ -85,8 +87,9 @@ func (in *input) expect(size int) (straight, wanted bool, err error) {
 // move has the kernel move bytes to the program until there are so many, or its pipe is full.
 func (in *input) move(conn *os.File, size int) (moved int, err error) {
 	s := splicer{conn: conn, pipe: in.pipe, lowest: 1}
-	if size >= bulk {
-		in.enlarge()
+	if size >= bulk && !in.enlarged {
+		in.enlarged = true
+		pipes.Enlarge(in.pipe)
 	}
 	for moved < size && err == nil {
 		var n int
@@ -94,6 +97,7 @@ func (in *input) move(conn *os.File, size int) (moved int, err error) {
 		moved += n
 	}
 	s.wakeAt(1)
+	_ = in.pipe.SetWriteDeadline(time.Time{})
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.took(moved)
@@ -106,20 +110,6 @@ func (in *input) move(conn *os.File, size int) (moved int, err error) {
 		return moved, nil
 	}
 	return moved, err
-}
-
-// pipeSize is the size of the pipe of a program that is sent much. One of the usual 64 KiB is full half of the time.
-const pipeSize = 256 << 10
-
-// enlarge makes the pipe larger, where the user may: pipe(7), pipe-user-pages-soft.
-func (in *input) enlarge() {
-	if !in.enlarged {
-		in.enlarged = true
-		_ = control(in.pipe, func(fd int) error {
-			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize)
-			return err
-		})
-	}
 }
 
 // add takes bytes that the pipe had no room for.

@@ -74,6 +74,9 @@ func run(args []string) error {
 		return err
 	}
 	defer groups.close()
+	if err := control(listener, receiveMuch); err != nil {
+		return err
+	}
 	a := &agent{groups: groups, env: sessionEnv(os.Environ())}
 	return a.serve(listener, *idle)
 }
@@ -104,6 +107,24 @@ func listenerOf(socket *os.File) (*os.File, error) {
 		return nil, fmt.Errorf("preparing a socket: %w", err)
 	}
 	return pollable(fd)
+}
+
+// buffer is how many bytes of a connection the guest's kernel holds, eight times as many as it does by itself: the host
+// is told less often that there is room, which is a packet each time.
+const buffer = 2 << 20
+
+// receiveMuch sets that for what a listening vsock accepts: SO_VM_SOCKETS_BUFFER_SIZE of linux/vm_sockets.h. Other sockets,
+// which tests have, know no such thing.
+func receiveMuch(listener int) error {
+	if domain, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain != unix.AF_VSOCK {
+		return err
+	}
+	for _, option := range []int{unix.SO_VM_SOCKETS_BUFFER_MAX_SIZE, unix.SO_VM_SOCKETS_BUFFER_SIZE} {
+		if err := unix.SetsockoptUint64(listener, unix.AF_VSOCK, option, buffer); err != nil {
+			return fmt.Errorf("preparing a socket: %w", err)
+		}
+	}
+	return nil
 }
 
 // pollable returns a file that Go can wait for. It closes the descriptor if it cannot.

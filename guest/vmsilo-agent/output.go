@@ -7,11 +7,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/pipes"
 	"vmsilo/internal/protocol"
 )
 
-// frames are buffers for output. Only who has some holds one.
-var frames = sync.Pool{New: func() any { return new([protocol.HeaderSize + protocol.MaxData]byte) }}
+// little is as much as a pipe holds that is not enlarged.
+const little = 64 << 10
+
+// small and large are buffers for output. Only who has some holds one, and a large one only who has much.
+var (
+	small = sync.Pool{New: func() any { return newFrame(little) }}
+	large = sync.Pool{New: func() any { return newFrame(protocol.MaxData) }}
+)
+
+func newFrame(size int) *[]byte {
+	frame := make([]byte, protocol.HeaderSize+size)
+	return &frame
+}
 
 // copyOutput sends an output until its end, or until it has a deadline: then what is there.
 func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
@@ -19,7 +31,7 @@ func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
 	if err != nil {
 		return
 	}
-	for {
+	for enlarged := false; ; {
 		n, err := 0, error(nil)
 		waited := raw.Read(func(fd uintptr) bool {
 			n, err = sendWhatIsThere(to, kind, int(fd))
@@ -32,6 +44,10 @@ func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
 		// A terminal whose other side is closed has no end of file but an error: EIO.
 		if waited != nil || err != nil || n == 0 {
 			return
+		}
+		if n == little && !enlarged {
+			enlarged = true
+			pipes.Enlarge(file)
 		}
 	}
 }
@@ -55,14 +71,18 @@ func drain(to *protocol.Writer, kind protocol.Type, file *os.File) {
 // sendWhatIsThere sends what can be read at once, and returns how much that was. The error is EAGAIN where there is
 // nothing yet.
 func sendWhatIsThere(to *protocol.Writer, kind protocol.Type, fd int) (int, error) {
-	frame := frames.Get().(*[protocol.HeaderSize + protocol.MaxData]byte)
-	defer frames.Put(frame)
-	n, err := unix.Read(fd, frame[protocol.HeaderSize:])
+	pool := &small
+	if there, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err == nil && there > little {
+		pool = &large
+	}
+	frame := pool.Get().(*[]byte)
+	defer pool.Put(frame)
+	n, err := unix.Read(fd, (*frame)[protocol.HeaderSize:])
 	for errors.Is(err, unix.EINTR) {
-		n, err = unix.Read(fd, frame[protocol.HeaderSize:])
+		n, err = unix.Read(fd, (*frame)[protocol.HeaderSize:])
 	}
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return n, to.Send(kind, frame[:protocol.HeaderSize+n])
+	return n, to.Send(kind, (*frame)[:protocol.HeaderSize+n])
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,25 +19,25 @@ type splicer struct {
 // errFull is for a pipe without room.
 var errFull = errors.New("the pipe is full")
 
-// splice moves what there is, size bytes at most, as soon as there is something. The error is errFull, that of the
-// connection, or EPIPE where nobody reads from the pipe.
+// splice moves what there is, size bytes at most, as soon as there is something, and of much as soon as all is there. The
+// error is errFull, that of the connection, or EPIPE where nobody reads from the pipe.
 func (s *splicer) splice(size int) (moved int, err error) {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	// Of much, all that is missing, and not each packet of 4 KiB.
-	lowest := 1
 	if size >= bulk {
-		lowest = size
+		s.wakeAt(size)
+	} else {
+		s.wakeAt(1)
 	}
 	waited := raw.Read(func(from uintptr) bool {
-		moved, err = s.try(int(from), size)
-		// It may have come before that was said.
-		if errors.Is(err, unix.EAGAIN) && s.lowest != lowest {
-			s.wakeAt(lowest)
-			moved, err = s.try(int(from), size)
+		// For what is not there the kernel would take as many pages, and give them back.
+		if !ready(int(from), unix.POLLIN) {
+			err = unix.EAGAIN
+			return false
 		}
+		moved, err = s.try(int(from), size)
 		return !errors.Is(err, unix.EAGAIN)
 	})
 	switch {
@@ -48,34 +49,37 @@ func (s *splicer) splice(size int) (moved int, err error) {
 	return moved, err
 }
 
-// bulk is from how many bytes on it pays to wait for all of them.
+// bulk is from how many bytes on it pays to wait for all of them, and not to be woken by each packet of 4 KiB.
 const bulk = 16 << 10
 
-// try moves what there is. The error is EAGAIN where that is nothing.
+// room is how long a program that reads takes to make room in its pipe. Of one that has not by then, nobody knows when it
+// will.
+const room = 100 * time.Millisecond
+
+// try moves what there is. The error is EAGAIN where that is nothing, and errFull where the pipe has had no room for long.
 func (s *splicer) try(from, size int) (moved int, err error) {
-	err = control(s.pipe, func(to int) error {
-		for range 2 {
-			var n int64
-			n, err = unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			moved = max(int(n), 0)
-			if !errors.Is(err, unix.EAGAIN) {
-				return err
-			}
-			if full(to) {
-				return errFull
-			}
-			// The pipe may have been full until a moment ago. The second time it is the connection that has nothing.
-		}
-		return err
+	_ = s.pipe.SetWriteDeadline(time.Now().Add(room))
+	raw, err := s.pipe.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Write(func(to uintptr) bool {
+		var n int64
+		n, err = unix.Splice(from, nil, int(to), nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		moved = max(int(n), 0)
+		return !errors.Is(err, unix.EAGAIN) || ready(int(to), unix.POLLOUT)
 	})
+	if waited != nil {
+		return 0, errFull
+	}
 	return moved, err
 }
 
-// full tells whether a pipe has no room.
-func full(pipe int) bool {
-	fds := []unix.PollFd{{Fd: int32(pipe), Events: unix.POLLOUT}}
+// ready tells whether a file can be read from or written to.
+func ready(fd int, events int16) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	n, err := unix.Poll(fds, 0)
-	return err == nil && n == 0
+	return err == nil && n > 0
 }
 
 // wakeAt sets how many bytes wake.

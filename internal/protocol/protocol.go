@@ -44,7 +44,7 @@ const (
 	// HeaderSize is how many bytes come before the payload of a frame.
 	HeaderSize = 4
 	// MaxData is the most bytes that a frame of Stdin, Stdout or Stderr has.
-	MaxData = 64 << 10
+	MaxData = 512 << 10
 	// MaxProgram is the most bytes that a frame of Run has.
 	MaxProgram = 1 << 20
 	// MaxFailure is the most bytes that a frame of Failed has.

@@ -33,7 +33,7 @@ func TestFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Byte by byte, so that the layout of docs/protocol.md is held to.
-	if want := "vmsilo1\n\x03\x00\x00\x04\x00\x18\x00\x50\x02\x01\x00\x00x"; !strings.HasPrefix(wire.String(), want) {
+	if want := "vmsilo1\n\x03\x00\x00\x04\x00\x18\x00\x50\x02\x08\x00\x00x"; !strings.HasPrefix(wire.String(), want) {
 		t.Errorf("%q", wire.String()[:40])
 	}
 	types, payloads, err := frames(t, NewHostReader(iotest.HalfReader(&wire)))
@@ -77,7 +77,7 @@ func TestMalformed(t *testing.T) {
 		"vmsilo1\n":                             io.EOF,
 		"vmsilo1\n\x02\x00":                     io.ErrUnexpectedEOF,
 		"vmsilo1\n\x02\x00\x00\x01":             io.ErrUnexpectedEOF,
-		"vmsilo1\n\x02\x01\x00\x01" + "x":       ErrMalformed,
+		"vmsilo1\n\x02\x08\x00\x01" + "x":       ErrMalformed,
 		"vmsilo1\n\x01\xff\xff\xff" + "x":       ErrMalformed,
 		"vmsilo1\n\x00\x00\x00\x00":             ErrMalformed,
 		"vmsilo1\n\x81\x00\x00\x00":             ErrMalformed,

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
+	"vmsilo/internal/pipes"
 	"vmsilo/internal/protocol"
 )
 
@@ -93,6 +95,9 @@ func (s *Session) Input(from io.Reader) error {
 	<-s.ready
 	if s.writer == nil {
 		return nil
+	}
+	if file, ok := from.(*os.File); ok {
+		pipes.Enlarge(file)
 	}
 	err := s.writer.Copy(protocol.Stdin, from, s.credit)
 	return errors.Join(err, s.writer.Write(protocol.Stdin, nil))
