@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +42,8 @@ type relay struct {
 
 // serve carries what comes to a listener, until nothing does for a while.
 func serve(listener *net.UnixListener, vm, device string, idle time.Duration) error {
+	// Nothing else holds the socket, which Go closes when it collects what is not held.
+	defer runtime.KeepAlive(listener)
 	events, err := newEvents()
 	if err != nil {
 		return err

@@ -592,3 +592,34 @@ func TestClientsGiveUp(t *testing.T) {
 	h.serve(l, 200*time.Millisecond)
 	h.wait()
 }
+
+// The socket stays open while nobody but the kernel knows of it any more.
+func TestCollected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run")
+	listening, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		listening <- err
+		if err == nil {
+			ended <- serve(listener, "work", filepath.Join(t.TempDir(), "none"), time.Second)
+		}
+	}()
+	if err := <-listening; err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "VM work does not run") {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
