@@ -74,7 +74,6 @@ func TestProcessIsStoppedFirst(t *testing.T) {
 	dir := t.TempDir()
 	cmd := maker(t, dir, "exec sleep 60")
 	maker(t, dir, fmt.Sprintf("sleep 0.2; kill -TERM %d; kill -TERM $PPID", cmd.Process.Pid))
-	go func() { _ = cmd.Wait() }()
 	if err := waitFor(cmd.Process.Pid, filepath.Join(dir, "file")); !errors.Is(err, errStopped) {
 		t.Errorf("got %v", err)
 	}
