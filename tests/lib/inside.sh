@@ -160,11 +160,12 @@ bytes() {
 # the part that is for real mode, and crosvm and cloud-hypervisor the other one.
 tiny_kernel() {
   {
-    # setup_sects, the boot flag, a jump over the rest of the header, its version, that it is loaded high, where, and how
-    # long a command line it takes
+    # setup_sects, the boot flag, a jump over the rest of the header, its version, that it is loaded high, where, up to
+    # where an initrd may be, and how long a command line it takes
     head --bytes=497 /dev/zero && bytes 01 && head --bytes=12 /dev/zero && bytes 55 aa
     bytes eb 5e && printf HdrS && bytes 06 02 && head --bytes=9 /dev/zero && bytes 01
-    head --bytes=2 /dev/zero && bytes 00 00 10 00 && head --bytes=32 /dev/zero && bytes ff 07 00 00 && head --bytes=36 /dev/zero
+    head --bytes=2 /dev/zero && bytes 00 00 10 00 && head --bytes=20 /dev/zero && bytes ff ff ff 37
+    head --bytes=8 /dev/zero && bytes ff 07 00 00 && head --bytes=36 /dev/zero
     tiny_real_mode "$1"
   } | dd bs=1024 conv=sync status=none iflag=fullblock
   tiny_protected_mode | dd bs=512 conv=sync status=none iflag=fullblock
