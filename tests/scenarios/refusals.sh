@@ -30,7 +30,7 @@ image() {
   touch "$1/vmlinuz" "$1/initrd" "$1/root.erofs"
 }
 
-limit=2
+limit=4
 refused nosuch 'no VM is named nosuch; none is configured'
 
 printf 'id = 3\nmemroy = "1G"\n' | write bad
@@ -153,7 +153,7 @@ if [[ -e /usr/libexec/virtiofsd ]]; then
 fi
 
 # Many of one user who ask for a VM that takes long: they leave room for others.
-printf 'id = 31\nhypervisor = "qemu"\nimage = "/nowhere"\nuser = "alice"\n' | write slow
+printf 'id = 32\nhypervisor = "qemu"\nimage = "/nowhere"\nuser = "alice"\n' | write slow
 mkdir --parents /run/systemd/system/vmsilo-user@slow.service.d
 printf "[Service]\nExecStartPre=sh -c 'until test -e /srv/go; do sleep 0.2; done'\n" >/run/systemd/system/vmsilo-user@slow.service.d/slow.conf
 systemctl daemon-reload
