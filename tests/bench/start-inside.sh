@@ -48,7 +48,8 @@ vmsilo() {
   kill "$COPROC_PID"
   ready bench
   await systemctl --quiet is-active vmsilo@bench
-  systemctl stop vmsilo@bench
+  # All of it, so that nothing of this start is in the next.
+  systemctl stop vmsilo-bench.slice
   echo $(($(jq --raw-output .__REALTIME_TIMESTAMP <<<"$line") - start))
 }
 
@@ -157,4 +158,8 @@ done
 systemctl start --no-block vmsilo@bench
 ready bench
 await systemctl --quiet is-active vmsilo@bench
-systemd-analyze critical-chain --no-pager vmsilo@bench.service
+for unit in vmsilo-{user,disk,netdev,vsock,share,notify}@bench{,:eth0,:eth1,:home,:one,:two}.service vmsilo@bench.service; do
+  systemctl show --property=Id,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic "$unit" | xargs
+done | awk -F "[ =]" 'BEGIN { n = 0 }
+  $4 { if (!first || $4 < first) first = $4; id[n] = $2; from[n] = $4; to[n++] = $6 }
+  END { for (i = 0; i < n; i++) printf "%-34s %6.0f to %6.0f ms\n", id[i], (from[i] - first) / 1000, (to[i] - first) / 1000 }' | sort --key=2n
