@@ -23,8 +23,8 @@ type ability struct {
 }
 
 // abilities are the keys that depend on the VMM. A GPU context of the cross-domain type is crosvm's own; the proxies
-// that go over one need it too. cloud-hypervisor has no sound device. Its devices
-// have no functions, which disks are.
+// that go over one need it too. cloud-hypervisor has no sound device, and its
+// PCI devices have no functions, which is what disks are.
 var abilities = []ability{
 	{
 		"gpu",

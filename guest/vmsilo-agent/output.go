@@ -55,7 +55,7 @@ func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
 // drain sends what is there: with a deadline that is over Go reads nothing, whether or not there is something.
 func drain(to *protocol.Writer, kind protocol.Type, file *os.File) {
 	// No pipe holds more than this, unless root has made it larger.
-	for left := 1 << 20; left > 0; {
+	for left := pipes.Size; left > 0; {
 		n := 0
 		err := control(file, func(fd int) (err error) {
 			n, err = sendWhatIsThere(to, kind, fd)
