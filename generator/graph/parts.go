@@ -57,8 +57,7 @@ func vmService(m *machine.Machine, needs string) File {
 	d.set("Service", "TimeoutStartSec", m.StartTimeout.Text)
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
 	d.env("Service", "STOP_TIMEOUT", stopTimeout(m))
-	d.exec("Service", "ExecStartPre", vmm.Check(m))
-	d.exec("Service", "ExecStart", vmm.ByName[m.Hypervisor].Command(m))
+	d.exec("Service", "ExecStart", vmm.Command(m))
 	sandbox(d, m)
 	return d.file()
 }

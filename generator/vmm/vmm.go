@@ -3,6 +3,7 @@ package vmm
 
 import (
 	"fmt"
+	"slices"
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
@@ -16,7 +17,7 @@ import (
 type VMM struct {
 	// Program is the program, to be found in PATH, and Package the distribution's package that holds it.
 	Program, Package string
-	// Command returns the command that runs a machine in the foreground, and its arguments.
+	// Command returns the helper that runs a machine, its options but for those of images, and the VMM with its arguments.
 	Command func(*machine.Machine) []string
 	// Sandbox returns settings of [Service], names and values, that allow what the VMM needs for a machine and
 	// units/vmsilo@.service does not.
@@ -33,23 +34,26 @@ var ByName = map[string]VMM{
 	"qemu": {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
 }
 
-// Check returns the command that looks at the files which m's VMM will open, as the user who will open them. crosvm finds
-// out for itself what format a disk has, and a guest writes to its disks what it likes.
-func Check(m *machine.Machine) []string {
-	command := []string{
-		paths.Helper("vmsilo-disk"), "check",
-		"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--disk=root,raw,ro=" + m.Root,
-	}
+// Command returns the command that runs m in the foreground, and its arguments. The helper that is the VMM's parent looks at
+// the files that the VMM will open, as the user who will open them: crosvm finds out for itself what format a disk has, and
+// a guest writes to its disks what it likes.
+func Command(m *machine.Machine) []string {
+	return slices.Insert(ByName[m.Hypervisor].Command(m), 1, images(m)...)
+}
+
+// images returns the files that m's VMM will open, as internal/imagecheck has them.
+func images(m *machine.Machine) []string {
+	options := []string{"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--disk=root,raw,ro=" + m.Root}
 	if m.Overlay.Type == "qcow2" {
-		command = append(command, "--ephemeral="+m.EphemeralDisk())
+		options = append(options, "--ephemeral="+m.EphemeralDisk())
 	}
 	if len(m.Disks) > 0 {
-		command = append(command, "--lender="+m.Lender())
+		options = append(options, "--lender="+m.Lender())
 	}
 	for _, d := range m.Disks {
-		command = append(command, fmt.Sprintf("--lent=disk %s,%s,%s=%s", d.Name, d.Format, access(d), d.Path))
+		options = append(options, fmt.Sprintf("--lent=disk %s,%s,%s=%s", d.Name, d.Format, access(d), d.Path))
 	}
-	return command
+	return options
 }
 
 // Lend returns the command that opens m's disks, in the order in which its VMM has them.

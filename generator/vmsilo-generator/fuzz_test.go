@@ -18,7 +18,7 @@ var settings = map[string]map[string]int{
 		"SourcePath": 1,
 	},
 	"Service": {
-		"BindPaths": 11, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2, "ExecStartPre": 2,
+		"BindPaths": 11, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2,
 		"MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "RestrictAddressFamilies": 1,
 		"RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 1,
 		"TemporaryFileSystem": 1, "TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,

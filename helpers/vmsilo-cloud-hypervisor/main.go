@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-cloud-hypervisor [--await=FILE] [--console-as=IDENTIFIER] PROGRAM ARGUMENT…
+//	vmsilo-cloud-hypervisor [--await=FILE] [--console-as=IDENTIFIER] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -14,6 +14,8 @@
 //
 //	--await       a file that must be there before cloud-hypervisor starts
 //	--console-as  the journal's identifier for cloud-hypervisor's standard output, which is the guest's console
+//	IMAGE         a file that cloud-hypervisor is going to open, which has to be what it is said to be: --file, --disk and
+//	              --ephemeral of internal/imagecheck
 package main
 
 import (

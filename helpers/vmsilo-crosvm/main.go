@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-crosvm --console=SOCKET [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET --lent=NUMBER] PROGRAM ARGUMENT…
+//	vmsilo-crosvm --console=SOCKET [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -19,7 +19,8 @@
 //	--await       a file that must be there before crosvm starts
 //	--console-as  the journal's identifier for crosvm's standard output, where the guest logs
 //	--lender      where vmsilo-lend listens
-//	--lent        how many disks it lends, whose descriptors are 10 and those after
+//	IMAGE         a file that crosvm is going to open, which has to be what it is said to be: --file, --disk, --ephemeral
+//	              and --lent of internal/imagecheck. What is lent has the descriptors 10 and those after
 package main
 
 import (

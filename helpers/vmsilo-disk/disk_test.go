@@ -54,13 +54,6 @@ func TestArguments(t *testing.T) {
 		{"create", "--size=0", "x"},
 		{"create", "--size=-1", "x"},
 		{"remove"},
-		{"check", "x"},
-		{"check", "--file=x"},
-		{"check", "--disk=x=/dev/null"},
-		{"check", "--disk=x,vmdk,ro=/dev/null"},
-		{"check", "--disk=x,raw=/dev/null"},
-		{"check", "--disk=x,raw,ro,x=/dev/null"},
-		{"check", "--disk=x,raw,RW=/dev/null"},
 	} {
 		if err := run(args); err == nil {
 			t.Errorf("%q is taken", args)

@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET --lent=NUMBER] PROGRAM ARGUMENT…
+//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -18,7 +18,8 @@
 //	--await       a file that must be there before QEMU starts
 //	--console-as  the journal's identifier for QEMU's standard output, which is the guest's console
 //	--lender      where vmsilo-lend listens
-//	--lent        how many disks it lends, whose descriptors are 10 and those after
+//	IMAGE         a file that QEMU is going to open, which has to be what it is said to be: --file, --disk, --ephemeral
+//	              and --lent of internal/imagecheck. What is lent has the descriptors 10 and those after
 package main
 
 import (

@@ -82,17 +82,11 @@ func (l *Lender) Next() (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "disk"), nil
 }
 
-// Keep borrows so many disks for the programs that are started from here on, which have them at First and after.
-func (l *Lender) Keep(disks int) error {
-	for i := range disks {
-		disk, err := l.Next()
-		if err != nil {
-			return err
-		}
-		err = unix.Dup3(int(disk.Fd()), First+i, 0)
-		if err := errors.Join(err, disk.Close()); err != nil {
-			return fmt.Errorf("keeping a disk: %w", err)
-		}
+// Keep has the programs that are started from here on have the nth disk, at First and n. It closes the disk.
+func Keep(disk *os.File, n int) error {
+	err := unix.Dup3(int(disk.Fd()), First+n, 0)
+	if err := errors.Join(err, disk.Close()); err != nil {
+		return fmt.Errorf("keeping a disk: %w", err)
 	}
 	return nil
 }

@@ -56,8 +56,14 @@ func TestKeep(t *testing.T) {
 			r.Close()
 		}
 	})
-	if err := l.Keep(2); err != nil {
-		t.Fatal(err)
+	for n := range 2 {
+		disk, err := l.Next()
+		if err == nil {
+			err = Keep(disk, n)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	defer unix.Close(First)
 	defer unix.Close(First + 1)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/await"
+	"vmsilo/internal/imagecheck"
 	"vmsilo/internal/lending"
 )
 
@@ -34,12 +35,13 @@ type VMM struct {
 }
 
 // Main runs a VMM with the arguments of a helper: its flags, to which it adds --await, --console-as,
-// --lender and --lent, the VMM's program, and that one's arguments. It returns when the VMM has ended, with a command.Status that says how the guest did.
+// --lender and those of imagecheck.Images, the VMM's program, and that one's arguments. It returns when the VMM has ended, with a command.Status that says how the guest did.
 func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error {
 	socket := flags.String("await", "", "a file that must be there before the VMM starts")
 	identifier := flags.String("console-as", "", "the journal's identifier for standard output, which is the guest's console")
 	lender := flags.String("lender", "", "the socket of who lends disks")
-	lent := flags.Int("lent", 0, "how many disks are lent")
+	var images imagecheck.Images
+	images.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,14 +53,13 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	if err != nil {
 		return fmt.Errorf("finding the VMM: %w", err)
 	}
+	// By this user, right before the VMM opens them.
+	if err := check(images, *lender); err != nil {
+		return err
+	}
 	if *socket != "" {
 		if err := await.File(*socket); err != nil {
 			return fmt.Errorf("waiting for a device: %w", err)
-		}
-	}
-	if *lent > 0 {
-		if err := borrow(*lender, *lent); err != nil {
-			return err
 		}
 	}
 	v, err := prepare()
@@ -79,14 +80,23 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	})
 }
 
-// borrow has every program that is started from here on have the disks, under the numbers from lending.First on.
-func borrow(lender string, disks int) error {
-	from, err := lending.Dial(lender)
-	if err != nil {
-		return err
+// check looks at the files of a VM, and has every program that is started from here on have the disks that are lent, under
+// the numbers from lending.First on.
+func check(images imagecheck.Images, lender string) error {
+	borrow := func() (*os.File, error) { return nil, errors.New("cannot be borrowed: no --lender is given") }
+	if lender != "" {
+		from, err := lending.Dial(lender)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		borrow = from.Next
 	}
-	defer from.Close()
-	return from.Keep(disks)
+	kept := 0
+	return images.Check(borrow, func(disk *os.File) error {
+		kept++
+		return lending.Keep(disk, kept-1)
+	})
 }
 
 // Run runs the VMM's process until it ends, and returns as Main does. Signals that would end this process are the VMM's,

@@ -139,3 +139,23 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Nothing is started, and nothing waited for, when a file is not what it is said to be.
+func TestRefused(t *testing.T) {
+	raw := filepath.Join(t.TempDir(), "raw")
+	if err := os.WriteFile(raw, []byte("QFI\xfb"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, option := range map[string]string{
+		"has the header of qcow2":      "--disk=root,raw,ro=" + raw,
+		"cannot be borrowed: no --len": "--lent=disk a,raw,ro=/a",
+	} {
+		err := Main(flag.NewFlagSet("helper", flag.ContinueOnError), []string{option, "--await=" + raw + "-none", "true"}, func() (VMM, error) {
+			t.Error("the VMM is prepared")
+			return VMM{}, errors.New("prepared")
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}

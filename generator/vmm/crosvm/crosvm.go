@@ -30,9 +30,6 @@ const emptyFolder = "/run/empty"
 func Command(m *machine.Machine) []string {
 	console := "--console=" + m.Runtime("vmm", "console.sock")
 	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest"}
-	if len(m.Disks) > 0 {
-		a.add("--lender="+m.Lender(), fmt.Sprintf("--lent=%d", len(m.Disks)))
-	}
 	a.add(Program, "--no-syslog", "--extended-status", "run", "--name", m.Name)
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
 	a.add("--socket", m.Runtime("vmm", "crosvm.sock"), "--pivot-root", emptyFolder)

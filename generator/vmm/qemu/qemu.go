@@ -30,9 +30,6 @@ const Program = "qemu-system-x86_64"
 // comma, which would end it.
 func Command(m *machine.Machine) []string {
 	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest"}
-	if len(m.Disks) > 0 {
-		a.add("--lender="+m.Lender(), fmt.Sprintf("--lent=%d", len(m.Disks)))
-	}
 	a.add(Program)
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.

@@ -1,4 +1,10 @@
-package main
+// Package imagecheck looks at the files that a VMM is about to open, as the user of the VMM.
+//
+// A guest writes to a disk what it likes. A VMM that finds out for itself what format a disk has takes the header that a
+// guest has put on a raw disk for what the host says, and follows it to any file that the VMM may open. So each disk has to
+// be what it is said to be: raw, and without a header of any other format; or qcow2, and all of it in this one file. Of
+// what is neither a file nor a block device nothing is opened: a FIFO does not hold it up.
+package imagecheck
 
 import (
 	"errors"
@@ -11,8 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
-	"vmsilo/internal/lending"
 )
+
+// Images are files that a VMM will open.
+type Images []image
 
 // image is a file that the VMM will open.
 type image struct {
@@ -26,50 +34,32 @@ type image struct {
 	lent bool
 }
 
-func runCheck(args []string) error {
-	var images []image
-	flags := flag.NewFlagSet("vmsilo-disk check", flag.ContinueOnError)
+// Flags adds the options that tell which files there are, each of which may be given more than once:
+//
+//	--file=WHAT=PATH                a file that the VMM reads as it is, and what it is to the VM
+//	--disk=WHAT,FORMAT,ro|rw=PATH   a disk, what it is to the VM, its format, raw or qcow2, and whether the VM only reads it
+//	--ephemeral=PATH                the ephemeral disk, which is a plain file
+//	--lent=WHAT,FORMAT,ro|rw=PATH   a disk, as --disk has it, that is borrowed in the order of these options
+func (images *Images) Flags(flags *flag.FlagSet) {
 	flags.Func("file", "a file that the VMM reads, as WHAT=PATH", func(text string) error {
 		what, path, ok := strings.Cut(text, "=")
-		images = append(images, image{what: what, path: path})
+		*images = append(*images, image{what: what, path: path})
 		return valid(ok)
 	})
 	disk := func(lent bool) func(string) error {
 		return func(text string) error {
 			options, path, ok := strings.Cut(text, "=")
 			words := append(strings.Split(options, ","), "", "")
-			images = append(images, image{what: words[0], path: path, format: words[1], writable: words[2] == "rw", lent: lent})
+			*images = append(*images, image{what: words[0], path: path, format: words[1], writable: words[2] == "rw", lent: lent})
 			return valid(ok && len(words) == 5 && (words[1] == "raw" || words[1] == "qcow2") && (words[2] == "ro" || words[2] == "rw"))
 		}
 	}
 	flags.Func("disk", "a disk, as WHAT,FORMAT,ro=PATH or WHAT,FORMAT,rw=PATH", disk(false))
 	flags.Func("lent", "a disk that is lent, in the same way", disk(true))
-	lender := flags.String("lender", "", "the socket of who lends")
 	flags.Func("ephemeral", "the ephemeral disk", func(path string) error {
-		images = append(images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true})
+		*images = append(*images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true})
 		return nil
 	})
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() != 0 {
-		return fmt.Errorf("want options alone, got %q", flags.Args())
-	}
-	borrow := func() (*os.File, error) { return nil, errors.New("cannot be borrowed: no --lender is given") }
-	if *lender != "" {
-		from, err := lending.Dial(*lender)
-		if err != nil {
-			return err
-		}
-		defer from.Close()
-		borrow = from.Next
-	}
-	for _, i := range images {
-		if err := i.check(borrow); err != nil {
-			return fmt.Errorf("this VM cannot start: its %s %q %w", i.what, i.path, err)
-		}
-	}
-	return nil
 }
 
 func valid(ok bool) error {
@@ -79,17 +69,35 @@ func valid(ok bool) error {
 	return nil
 }
 
-// check returns what is wrong with the image, in words that follow its name.
-func (i image) check(borrow func() (*os.File, error)) error {
-	open := i.open
-	if i.lent {
-		open = borrow
+// Check returns what is wrong with the first file that is not what it is said to be, or that this user may not open. What
+// is borrowed has passed the check when it is kept, in order.
+func (images Images) Check(borrow func() (*os.File, error), keep func(*os.File) error) error {
+	for _, i := range images {
+		open, done := i.open, (*os.File).Close
+		if i.lent {
+			open, done = borrow, keep
+		}
+		if err := i.check(open, done); err != nil {
+			return fmt.Errorf("this VM cannot start: its %s %q %w", i.what, i.path, err)
+		}
 	}
+	return nil
+}
+
+// check returns what is wrong with the image, in words that follow its name.
+func (i image) check(open func() (*os.File, error), done func(*os.File) error) error {
 	file, err := open()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	if err := i.is(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	return done(file)
+}
+
+// is returns an error unless the file has the format of the image.
+func (i image) is(file *os.File) error {
 	h, err := headerOf(file)
 	if err != nil {
 		return fmt.Errorf("cannot be read: %w", err)

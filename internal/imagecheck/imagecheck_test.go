@@ -1,8 +1,10 @@
-package main
+package imagecheck
 
 import (
 	"encoding/binary"
 	"errors"
+	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +16,47 @@ import (
 	"vmsilo/internal/command"
 )
 
-// mustCheck runs the check with the arguments, which must say want, in one line, or nothing when that is empty.
+// check looks at the files of these options. What is lent comes from borrow.
+func check(borrow func() (*os.File, error), args ...string) error {
+	var images Images
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	images.Flags(flags)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return images.Check(borrow, (*os.File).Close)
+}
+
+// TestMain is a program that checks where a test runs it as one.
+func TestMain(m *testing.M) {
+	if os.Getenv("VMSILO_TEST_CHECK") != "" {
+		command.Main(func(args []string) error { return check(nil, args...) })
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestOptions(t *testing.T) {
+	for _, option := range []string{
+		"--file=x", "--disk=x=/dev/null", "--disk=x,vmdk,ro=/dev/null", "--disk=x,raw=/dev/null", "--disk=x,raw,ro,x=/dev/null",
+		"--disk=x,raw,RW=/dev/null", "--lent=x,raw=/dev/null",
+	} {
+		if err := check(nil, option); err == nil || !strings.Contains(err.Error(), "malformed") {
+			t.Errorf("%q: %v", option, err)
+		}
+	}
+}
+
+// mustCheck runs the check with the options, which must say want, in one line, or nothing when that is empty.
 func mustCheck(t *testing.T, want string, args ...string) {
 	t.Helper()
-	err := run(append([]string{"check"}, args...))
+	said(t, check(nil, args...), want, args)
+}
+
+// said fails unless the error says want, in one line, or is none when that is empty.
+func said(t *testing.T, err error, want string, args []string) {
+	t.Helper()
 	switch {
 	case want == "" && err != nil:
 		t.Errorf("%q: %v", args, err)
@@ -96,7 +135,7 @@ func TestRaw(t *testing.T) {
 	}
 	mustCheck(t, "has the header of qcow2", "--disk=data,raw,rw="+path)
 	var hinted *command.Hinted
-	if err := run([]string{"check", "--disk=data,raw,rw=" + path}); !errors.As(err, &hinted) || hinted.Hint == "" {
+	if err := check(nil, "--disk=data,raw,rw="+path); !errors.As(err, &hinted) || hinted.Hint == "" {
 		t.Errorf("no hint with %v", err)
 	}
 }
@@ -104,9 +143,7 @@ func TestRaw(t *testing.T) {
 func TestQcow2(t *testing.T) {
 	dir := t.TempDir()
 	disk := func(name string) string { return filepath.Join(dir, name) }
-	if err := run([]string{"create", "--size=1048576", disk("ours")}); err != nil {
-		t.Fatal(err)
-	}
+	qemuImg(t, "create", "-q", "-f", "qcow2", disk("ours"), "1M")
 	write(t, disk("base"), make([]byte, 1<<20))
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk("base"), disk("backed"))
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "compat=0.10", "-F", "raw", "-b", disk("base"), disk("backed-2"))
@@ -160,9 +197,14 @@ func TestKinds(t *testing.T) {
 // As another user, who may not read what the link leads to.
 func TestRights(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "check")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	self, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The test itself is in a folder that the other user cannot reach.
+	program := write(t, filepath.Join(dir, "check"), self)
+	if err := os.Chmod(program, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	link := filepath.Join(dir, "vmlinuz")
 	if err := errors.Join(os.Symlink("/etc/shadow", link), os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755)); err != nil {
@@ -173,7 +215,8 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	check := func(args ...string) string {
-		cmd := exec.Command(binary, append([]string{"check"}, args...)...)
+		cmd := exec.Command(program, args...)
+		cmd.Env = append(os.Environ(), "VMSILO_TEST_CHECK=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 70003, Gid: 70003}}
 		out, _ := cmd.CombinedOutput()
 		return string(out)
