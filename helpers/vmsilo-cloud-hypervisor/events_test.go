@@ -35,7 +35,7 @@ func TestListen(t *testing.T) {
 				io.Reader
 				io.Writer
 			}{strings.NewReader(c.said), io.Discard}
-			if end := listen(vmm, func() { killed = true }); end != c.want {
+			if end := listen(vmm, func() {}, func() { killed = true }); end != c.want {
 				t.Errorf("got %v, want %v", end, c.want)
 			}
 			if killed != (c.want != runvmm.Unsaid) {
@@ -48,7 +48,7 @@ func TestListen(t *testing.T) {
 // What goes on after a reboot ends, and says so in its status.
 func TestReboot(t *testing.T) {
 	script := "printf '" + strings.ReplaceAll(event("vm", "rebooting"), "\n", "\\n") + "' >&3; exec sleep 60"
-	if err := cloudHypervisor.Run(exec.Command("sh", "-c", script)); err == nil || err.Error() != "exit status 32" {
+	if err := cloudHypervisor(func() {}).Run(exec.Command("sh", "-c", script)); err == nil || err.Error() != "exit status 32" {
 		t.Errorf("%v", err)
 	}
 }
