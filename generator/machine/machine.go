@@ -81,7 +81,7 @@ func New(vm *config.VM) *Machine {
 	}
 	if vm.SharedHome != "" {
 		home := config.SharedDirectory{Tag: config.HomeTag, Source: vm.SharedHome, Target: config.HomeTarget}
-		m.Shares = append(m.Shares, Share{home, PCI{SlotHome, 0}})
+		m.Shares = append(m.Shares, Share{home, AtHome})
 	}
 	places := sharePlaces(len(vm.SharedDirectories), vm.SharedHome != "")
 	for i, s := range vm.SharedDirectories {

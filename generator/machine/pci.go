@@ -2,15 +2,23 @@ package machine
 
 import "fmt"
 
-// PCI devices on bus 0, the same under every VMM. docs/pci.md has the whole map. 0x00 is the board's, and 0x1f QEMU's board's;
-// interfaces begin at 0x10 and everything else stays below, so that adding a disk or a share moves no interface.
+// PCI is the place of a device on bus 0: the number of a PCI device, and a function of it.
+type PCI struct{ Slot, Function int }
+
+// Places that are the same in every VM and under every VMM; docs/pci.md has the whole map. 0x00 is the board's, and 0x1f QEMU's
+// board's. Interfaces begin at 0x10 and everything else stays below, so that adding a disk or a share moves no interface.
+var (
+	AtPanic   = PCI{0x01, 0}
+	AtRoot    = PCI{0x02, 0}
+	AtOverlay = PCI{0x03, 0}
+	AtHome    = PCI{0x04, 0}
+	AtVsock   = PCI{0x05, 0}
+	AtRNG     = PCI{0x06, 0}
+	// AtGPU is crosvm's alone. What crosvm has at 0x06 it chooses itself, and it may be nothing; a vsock device there always is.
+	AtGPU = PCI{0x05, 7}
+)
+
 const (
-	SlotPanic   = 0x01
-	SlotRoot    = 0x02
-	SlotOverlay = 0x03
-	SlotHome    = 0x04
-	SlotVsock   = 0x05
-	SlotRNG     = 0x06
 	// firstShare and lastShare are those of the first shared directories; more are functions of the home's.
 	firstShare, lastShare = 0x07, 0x0f
 	// firstSlot is the first interface's.
@@ -19,18 +27,12 @@ const (
 	perSlot = 7
 )
 
-// GPU is where the GPU is. crosvm chooses itself what is at SlotRNG, which may be nothing; the vsock device is always there.
-var GPU = PCI{SlotVsock, 7}
-
-// PCI is the place of a device on bus 0.
-type PCI struct{ Slot, Function int }
-
 // String returns the place as lspci(8) has it, without the bus.
 func (p PCI) String() string { return fmt.Sprintf("%02x.%d", p.Slot, p.Function) }
 
 // DiskPlace returns where the nth of a VM's disks is, from 0: all are functions of devices that every VM has.
 func DiskPlace(n int) PCI {
-	return PCI{[]int{SlotRoot, SlotVsock}[n/perSlot], 1 + n%perSlot}
+	return PCI{[]PCI{AtRoot, AtVsock}[n/perSlot].Slot, 1 + n%perSlot}
 }
 
 // sharePlaces returns where n shared directories are, in their order.
@@ -44,7 +46,7 @@ func sharePlaces(n int, home bool) []PCI {
 		function = 1
 	}
 	for ; len(all) < n; function++ {
-		all = append(all, PCI{SlotHome, function})
+		all = append(all, PCI{AtHome.Slot, function})
 	}
 	return all
 }

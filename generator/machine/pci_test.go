@@ -33,12 +33,11 @@ func TestPlaces(t *testing.T) {
 			}
 			seen[p] = what
 		}
-		for slot, what := range map[int]string{
-			SlotPanic: "panic", SlotRoot: "root", SlotOverlay: "overlay", SlotVsock: "vsock", SlotRNG: "rng",
+		for p, what := range map[PCI]string{
+			AtPanic: "panic", AtRoot: "root", AtOverlay: "overlay", AtVsock: "vsock", AtRNG: "rng", AtGPU: "gpu",
 		} {
-			place(PCI{slot, 0}, what)
+			place(p, what)
 		}
-		place(GPU, "gpu")
 		for n, d := range m.Disks {
 			place(DiskPlace(n), d.Name)
 		}
@@ -55,11 +54,11 @@ func TestPlaces(t *testing.T) {
 			if p.Slot < 1 || p.Slot > 0x1e || p.Function < 0 || p.Function > 7 || seen[PCI{p.Slot, 0}] == "" {
 				t.Errorf("%s: nobody finds it", p)
 			}
-			if p.Function > 0 && p != GPU && !m.Shared(p.Slot) {
+			if p.Function > 0 && p != AtGPU && !m.Shared(p.Slot) {
 				t.Errorf("%s: function 0 does not tell of it", p)
 			}
 		}
-		if m.Shared(SlotRNG) || m.Shared(SlotOverlay) || m.Shared(0x10) {
+		if m.Shared(AtRNG.Slot) || m.Shared(AtOverlay.Slot) || m.Shared(0x10) {
 			t.Error("a device that is alone says that it is not")
 		}
 	}

@@ -35,9 +35,9 @@ func TestTerminal(t *testing.T) {
 	const ok = "HTTP/1.1 200 \r\nServer: Cloud Hypervisor API\r\nContent-Length: 9\r\n\r\n"
 	for answer, want := range map[string]string{
 		ok + `{"config":{"serial":{"file":null},"console":{"file":"/dev/pts/7","mode":"Pty"}},"state":"Running"}`: "/dev/pts/7",
-		"HTTP/1.1 500 \r\n\r\n{}":                   "",
+		"HTTP/1.1 500 \r\n\r\n{}":                    "",
 		ok + "{{":                                    "",
-		"HTTP/1.1 200 \r\n":                         "",
+		"HTTP/1.1 200 \r\n":                          "",
 		ok + `{"config":{"console":{"file":7}}}`:     "",
 		ok + `{"config":{"console":"/dev/pts/7"}} x`: "",
 	} {

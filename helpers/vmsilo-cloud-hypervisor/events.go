@@ -9,8 +9,9 @@ import (
 	"vmsilo/internal/runvmm"
 )
 
-// listen reads events until cloud-hypervisor closes them: it calls booted beside, and kills the VMM with the first that ends the guest. An event is a
-// JSON object, and two are apart by an empty line: event_monitor/src/lib.rs of cloud-hypervisor.
+// listen reads events until cloud-hypervisor closes them. It calls booted, which goes on beside, when the guest has been started,
+// and kills the VMM with the first event that ends the guest. An event is a JSON object, and two are apart by an empty line:
+// event_monitor/src/lib.rs of cloud-hypervisor.
 //
 // Of a reboot it says so before it tears the VM down. Killed then, it has not begun to make another, whose guest would
 // write to the same disks; what the guest has flushed is in their files.

@@ -44,10 +44,10 @@ fill_full() {
   echo "gpu = true" >>/etc/vmsilo/full.toml
 }
 
-# compositor VM listens as a user's compositor would, and keeps what it hears.
+# compositor VM listens as a user's compositor would, keeps the first of what it hears, and hangs up: crosvm waits for its answer.
 compositor() {
   systemctl start "vmsilo-user@$1"
-  socat -u "UNIX-LISTEN:/run/vmsilo/$1/wayland.sock,fork,mode=666" OPEN:/srv/heard,creat,append &
+  socat "UNIX-LISTEN:/run/vmsilo/$1/wayland.sock,fork,mode=666" SYSTEM:'head --bytes=12 >>/srv/heard' &
   await test -S "/run/vmsilo/$1/wayland.sock"
 }
 
@@ -116,6 +116,7 @@ check "each is where it is to be" same "$(
 )" "$(tiny_devices full)"
 check "the compositor hears the GPU" await test -s /srv/heard
 [[ -z $sandboxed ]] || check "the GPU is in a sandbox of its own, too" apart full
+kill %socat
 check "it stops" systemctl stop vmsilo@full
 check "nothing is left" nothing_left
 finish

@@ -30,9 +30,10 @@ func Command(m *machine.Machine) []string {
 	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
 	a.add("--serial", "type=file,hardware=serial,num=2,path=/proc/self/fd/3,input=/proc/self/fd/3")
-	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(machine.PCI{Slot: machine.SlotRoot})))
+	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(machine.AtRoot)))
 	if m.Overlay.Type == "qcow2" {
-		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(machine.PCI{Slot: machine.SlotOverlay})))
+		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s",
+			quote(m.EphemeralDisk()), pci(machine.AtOverlay)))
 	}
 	for n, d := range m.Disks {
 		a.lent(n, d)
@@ -42,13 +43,13 @@ func Command(m *machine.Machine) []string {
 	}
 	// The vsock device starts at the same time.
 	a.add("--vhost-user-connect-timeout-ms", "10000")
-	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.PCI{Slot: machine.SlotVsock})))
+	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
 		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(machine.PCI{Slot: i.Slot})))
 	}
 	if m.GPU {
-		a.add("--gpu", "context-types=cross-domain,displays=[[hidden=true]],pci-address="+pci(machine.GPU))
+		a.add("--gpu", "context-types=cross-domain,displays=[[hidden=true]],pci-address="+pci(machine.AtGPU))
 		if m.Wayland != "none" {
 			a.add("--wayland-sock", waylandFolder+"/wayland.sock")
 		}

@@ -31,14 +31,14 @@ func Command(m *machine.Machine) []string {
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
 	a.add("-action", "reboot=shutdown,panic=shutdown")
-	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", machine.SlotPanic))
+	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", machine.AtPanic.Slot))
 	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
 	a.console(m)
-	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), at(machine.PCI{Slot: machine.SlotRoot}, m))
+	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), at(machine.AtRoot, m))
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
 		overlay := block{"driver": "qcow2", "backing": nil, "discard": "unmap", "detect-zeroes": "unmap"}
-		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", machine.SlotOverlay))
+		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", machine.AtOverlay.Slot))
 	}
 	for n, d := range m.Disks {
 		a.lent(n, d, at(machine.DiskPlace(n), m))
@@ -46,8 +46,8 @@ func Command(m *machine.Machine) []string {
 	for _, s := range m.Shares {
 		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%s", s.Tag, at(s.PCI, m)))
 	}
-	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+at(machine.PCI{Slot: machine.SlotVsock}, m))
-	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", machine.SlotRNG))
+	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+at(machine.AtVsock, m))
+	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", machine.AtRNG.Slot))
 	for _, i := range m.Interfaces {
 		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
 		a.add("-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot))
