@@ -11,8 +11,8 @@ import (
 // maxDiskName is how long a disk's name may be, in bytes: its serial is vmsilo-NAME, and a serial of virtio-blk has 20.
 const maxDiskName = 13
 
-// maxDisks is how many disks a VM has slots for, beside its root and overlay: seven functions each of two PCI devices.
-const maxDisks = 14
+// maxDisks is how many disks a VM has room for, beside its root and overlay: functions of two PCI devices, less the GPU's.
+const maxDisks = 13
 
 const diskRule = "a disk's name is a letter or digit and up to 12 of A-Z, a-z, 0-9, _, . and -"
 

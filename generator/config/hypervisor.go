@@ -23,8 +23,8 @@ type ability struct {
 }
 
 // abilities are the keys that depend on the VMM. A GPU context of the cross-domain type is crosvm's own; the proxies
-// that go over one need it too. cloud-hypervisor has no sound device, and its
-// PCI devices have no functions, which is what disks are.
+// that go over one need it too. cloud-hypervisor has no sound device. Disks it opens by their paths, as the VM's own user: of one
+// that is lent as a descriptor, /proc/self/fd/N, it opens the file anew, which is denied.
 var abilities = []ability{
 	{
 		"gpu",

@@ -15,8 +15,8 @@ const (
 	HomeTarget = "/home/user"
 	// maxTag is how long a tag of virtio-fs may be, in bytes: virtio 1.2, 5.11.4.
 	maxTag = 36
-	// maxShares is how many shared directories a VM has slots for: PCI devices 0x07 to 0x0f.
-	maxShares = 9
+	// maxShares is how many shared directories a VM has room for: PCI devices 0x07 to 0x0f, and functions of the home's.
+	maxShares = 16
 )
 
 const tagRule = "a tag is a letter or digit and up to 35 of A-Z, a-z, 0-9, _, . and -"

@@ -18,12 +18,6 @@ const (
 	baseUID = 70000
 	// firstIndex is the index of a VM's first interface.
 	firstIndex = 22
-	// firstSlot is the PCI device of the first interface on bus 0; all other devices stay below it.
-	firstSlot = 0x10
-	// slotHome is the PCI device of the shared home.
-	slotHome = 0x04
-	// firstShare is the PCI device of the first shared directory, whose like end where the interfaces begin.
-	firstShare = 0x07
 	// maxTAP is the longest name of an interface: IFNAMSIZ of linux/if.h less its NUL.
 	maxTAP = 15
 )
@@ -41,8 +35,7 @@ type Machine struct {
 // Share is a folder that the guest mounts by virtio-fs.
 type Share struct {
 	config.SharedDirectory
-	// Slot is the PCI device number on bus 0.
-	Slot int
+	PCI PCI
 }
 
 // Interface is a network interface with its derived values.
@@ -88,10 +81,11 @@ func New(vm *config.VM) *Machine {
 	}
 	if vm.SharedHome != "" {
 		home := config.SharedDirectory{Tag: config.HomeTag, Source: vm.SharedHome, Target: config.HomeTarget}
-		m.Shares = append(m.Shares, Share{home, slotHome})
+		m.Shares = append(m.Shares, Share{home, AtHome})
 	}
+	places := sharePlaces(len(vm.SharedDirectories), vm.SharedHome != "")
 	for i, s := range vm.SharedDirectories {
-		m.Shares = append(m.Shares, Share{s, firstShare + i})
+		m.Shares = append(m.Shares, Share{s, places[i]})
 	}
 	return m
 }
@@ -128,6 +122,9 @@ func (m *Machine) Runtime(elem ...string) string {
 
 // VsockDevice returns the path of the socket that the vsock device offers to the VMM.
 func (m *Machine) VsockDevice() string { return m.Runtime("vsock", "vhost.sock") }
+
+// WaylandSocket returns the path of the socket that leads to the user's compositor.
+func (m *Machine) WaylandSocket() string { return m.Runtime("wayland.sock") }
 
 // ShareSocket returns the path of the socket of the share with the given tag, as units/vmsilo-share@.socket has it.
 func (m *Machine) ShareSocket(tag string) string {

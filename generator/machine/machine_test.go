@@ -68,7 +68,7 @@ func TestCommandLineOfSharesAndAddresses(t *testing.T) {
 	if got := m.KernelCommandLine("hvc0"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if len(m.Shares) != 2 || m.Shares[0].Slot != 7 || m.Shares[1].Slot != 8 {
+	if len(m.Shares) != 2 || m.Shares[0].PCI != (PCI{7, 0}) || m.Shares[1].PCI != (PCI{8, 0}) {
 		t.Errorf("%+v", m.Shares)
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"vmsilo/internal/runvmm"
 )
 
-// listen reads events until cloud-hypervisor closes them, and kills it with the first that ends the guest. An event is a
-// JSON object, and two are apart by an empty line: event_monitor/src/lib.rs of cloud-hypervisor.
+// listen reads events until cloud-hypervisor closes them. It calls booted, which goes on beside, when the guest has been started,
+// and kills the VMM with the first event that ends the guest. An event is a JSON object, and two are apart by an empty line:
+// event_monitor/src/lib.rs of cloud-hypervisor.
 //
 // Of a reboot it says so before it tears the VM down. Killed then, it has not begun to make another, whose guest would
 // write to the same disks; what the guest has flushed is in their files.
-func listen(events io.ReadWriter, kill func()) runvmm.End {
+func listen(events io.Reader, booted, kill func()) runvmm.End {
 	each := bufio.NewScanner(events)
 	each.Split(paragraphs)
 	for each.Scan() {
@@ -23,6 +24,8 @@ func listen(events io.ReadWriter, kill func()) runvmm.End {
 			continue
 		}
 		switch e.Source + " " + e.Event {
+		case "vm booted":
+			go booted()
 		case "vm rebooting":
 			kill()
 			return runvmm.Reset

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"vmsilo/internal/runvmm"
 )
@@ -35,11 +36,19 @@ func TestListen(t *testing.T) {
 				io.Reader
 				io.Writer
 			}{strings.NewReader(c.said), io.Discard}
-			if end := listen(vmm, func() { killed = true }); end != c.want {
+			booted := make(chan bool, 1)
+			if end := listen(vmm, func() { booted <- true }, func() { killed = true }); end != c.want {
 				t.Errorf("got %v, want %v", end, c.want)
 			}
 			if killed != (c.want != runvmm.Unsaid) {
 				t.Errorf("killed: %v", killed)
+			}
+			if strings.HasPrefix(c.said, start) {
+				select {
+				case <-booted:
+				case <-time.After(20 * time.Second):
+					t.Error("nobody hears that it has booted")
+				}
 			}
 		})
 	}
@@ -48,7 +57,7 @@ func TestListen(t *testing.T) {
 // What goes on after a reboot ends, and says so in its status.
 func TestReboot(t *testing.T) {
 	script := "printf '" + strings.ReplaceAll(event("vm", "rebooting"), "\n", "\\n") + "' >&3; exec sleep 60"
-	if err := cloudHypervisor.Run(exec.Command("sh", "-c", script)); err == nil || err.Error() != "exit status 32" {
+	if err := cloudHypervisor(func() {}).Run(exec.Command("sh", "-c", script)); err == nil || err.Error() != "exit status 32" {
 		t.Errorf("%v", err)
 	}
 }

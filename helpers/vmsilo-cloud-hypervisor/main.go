@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-cloud-hypervisor [--await=FILE] [--console-as=IDENTIFIER] [IMAGE]… PROGRAM ARGUMENT…
+//	vmsilo-cloud-hypervisor --console=SOCKET --api=SOCKET [--await=FILE] [--console-as=IDENTIFIER] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -10,8 +10,14 @@
 // vmsilo-cloud-hypervisor puts --event-monitor before the arguments, listens to the events, and ends cloud-hypervisor:
 // with status 32 after a reboot, and 34 after a panic, as crosvm does. cloud-hypervisor does not outlive it.
 //
+// cloud-hypervisor has one serial port, on which the guest logs. The guest's shell is on its virtio console, which is to be
+// a pseudo terminal of cloud-hypervisor's: --console pty. vmsilo-cloud-hypervisor listens on SOCKET, and carries one client at
+// a time to it. What the guest says while nobody is connected is lost.
+//
 // Options:
 //
+//	--console     where clients of the console connect
+//	--api         where cloud-hypervisor listens: its --api-socket
 //	--await       a file that must be there before cloud-hypervisor starts
 //	--console-as  the journal's identifier for cloud-hypervisor's standard output, which is the guest's console
 //	IMAGE         a file that cloud-hypervisor is going to open, which has to be what it is said to be: --file, --disk and
@@ -20,6 +26,9 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"io"
+	"net"
 
 	"vmsilo/internal/command"
 	"vmsilo/internal/runvmm"
@@ -28,13 +37,25 @@ import (
 func main() { command.Main(run) }
 
 func run(args []string) error {
-	return runvmm.Main(flag.NewFlagSet("vmsilo-cloud-hypervisor", flag.ContinueOnError), args, func() (runvmm.VMM, error) {
-		return cloudHypervisor, nil
+	flags := flag.NewFlagSet("vmsilo-cloud-hypervisor", flag.ContinueOnError)
+	path := flags.String("console", "", "where clients of the console connect")
+	api := flags.String("api", "", "where cloud-hypervisor listens")
+	return runvmm.Main(flags, args, func() (runvmm.VMM, error) {
+		clients, err := net.Listen("unix", *path)
+		if err != nil {
+			return runvmm.VMM{}, fmt.Errorf("offering the console: %w", err)
+		}
+		return cloudHypervisor(func() { offer(clients, *api) }), nil
 	})
 }
 
-var cloudHypervisor = runvmm.VMM{
-	Name:    "cloud-hypervisor",
-	Options: []string{"--event-monitor", "fd=3"},
-	Listen:  listen,
+// cloudHypervisor is the VMM; booted is called when its guest has been started.
+func cloudHypervisor(booted func()) runvmm.VMM {
+	return runvmm.VMM{
+		Name:    "cloud-hypervisor",
+		Options: []string{"--event-monitor", "fd=3"},
+		Listen: func(events io.ReadWriter, kill func()) runvmm.End {
+			return listen(events, booted, kill)
+		},
+	}
 }

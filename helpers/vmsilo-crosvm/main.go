@@ -30,6 +30,7 @@ import (
 	"net"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/console"
 	"vmsilo/internal/runvmm"
 )
 
@@ -50,7 +51,7 @@ func run(args []string) error {
 // crosvm is the VMM, whose serial port is for the listener's clients. Its own exit status says how the guest ended.
 func crosvm(clients net.Listener) runvmm.VMM {
 	return runvmm.VMM{Name: "crosvm", Listen: func(port io.ReadWriter, _ func()) runvmm.End {
-		carry(clients, port)
+		console.Carry(clients, port)
 		return runvmm.Unsaid
 	}}
 }

@@ -183,20 +183,22 @@ tiny_real_mode() {
   bytes ba 04 06 b8 00 20 ef f4
 }
 
-# It says, too, what devices there are on the first PCI bus, each as its number, its kind and its vendor; and it echoes
-# what comes on the second serial port: after an r it reboots, and after an h it does nothing more. The ports are
+# It says, too, what devices there are on the first PCI bus, each as its number, its function, its kind and its vendor; and it
+# echoes what comes on the second serial port: after an r it reboots, and after an h it does nothing more. The ports are
 # crosvm's: ACPI's PM1a at 0xc000, the serial ports at 0x3f8 and 0x2f8.
 tiny_protected_mode() {
   # mov dx,0x3f8; mov al,'K'; out dx,al; mov al,'\n'; out dx,al; xor ebx,ebx
   bytes 66 ba f8 03 b0 4b ee b0 0a ee 31 db
-  # device: mov eax,ebx; shl eax,11; bts eax,31; mov dx,0xcf8; out dx,eax; mov dl,0xfc; in eax,dx; cmp eax,-1; je none
-  bytes 89 d8 c1 e0 0b 0f ba e8 1f 66 ba f8 0c ef b2 fc ed 83 f8 ff 74 1f
-  # mov dx,0x3f8; push eax; mov eax,ebx; shl eax,24; mov cl,2; call hex; mov al,' '; out dx,al
-  bytes 66 ba f8 03 50 89 d8 c1 e0 18 b1 02 e8 4e 00 00 00 b0 20 ee
+  # device: mov eax,ebx; shl eax,8; bts eax,31; mov dx,0xcf8; out dx,eax; mov dl,0xfc; in eax,dx; cmp eax,-1; je none
+  bytes 89 d8 c1 e0 08 0f ba e8 1f 66 ba f8 0c ef b2 fc ed 83 f8 ff 74 30
+  # mov dx,0x3f8; push eax; mov eax,ebx; shl eax,21; mov cl,2; call hex; mov al,'.'; out dx,al
+  bytes 66 ba f8 03 50 89 d8 c1 e0 15 b1 02 e8 5d 00 00 00 b0 2e ee
+  # mov eax,ebx; and al,7; shl eax,28; mov cl,1; call hex; mov al,' '; out dx,al
+  bytes 89 d8 24 07 c1 e0 1c b1 01 e8 4c 00 00 00 b0 20 ee
   # pop eax; mov cl,8; call hex; mov al,'\n'; out dx,al
-  bytes 58 b1 08 e8 43 00 00 00 b0 0a ee
-  # none: inc ebx; cmp bl,32; jne device
-  bytes 43 80 fb 20 75 c5
+  bytes 58 b1 08 e8 41 00 00 00 b0 0a ee
+  # none: inc bl; jnz device
+  bytes fe c3 75 b6
   # again: mov ecx,0x1000; wait: loop wait; mov dx,0xc000; in ax,dx; test ah,1; jnz off: the power button was pressed
   bytes b9 00 10 00 00 e2 fe 66 ba 00 c0 66 ed f6 c4 01 75 1c
   # mov dx,0x2fd; in al,dx; test al,1; jz again; mov dl,0xf8; in al,dx; out dx,al
@@ -232,10 +234,48 @@ tiny_start() {
 }
 
 # tiny_devices VM prints what devices a tiny guest of crosvm or cloud-hypervisor has seen: of those that are virtio's the
-# number and the kind.
+# number, the function and the kind.
 tiny_devices() {
-  log_of "$1" "$1-guest" | sed -n 's/^\(..\) \(10..\)1af4$/\1 \2/p' |
-    sed 's/1041/net/; s/1042/disk/; s/1044/rng/; s/1045/balloon/; s/1053/vsock/; s/105a/fs/'
+  log_of "$1" "$1-guest" | sed -n 's/^\(..\..\) \(10..\)1af4$/\1 \2/p' |
+    sed 's/1041/net/; s/1042/disk/; s/1043/console/; s/1044/rng/; s/1045/balloon/; s/1050/gpu/; s/1053/vsock/; s/105a/fs/'
+}
+
+# tiny_host makes this host one where tiny guests of crosvm or cloud-hypervisor run: those of tests/scenarios/vmms.
+tiny_host() {
+  mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm
+  tiny_image /srv/image
+  mkdir /srv/docs
+  systemctl daemon-reload
+}
+
+# helper_of VM prints the PID of the helper that runs its VMM, and vmm_of VM that of the VMM.
+helper_of() { systemctl show --property=MainPID --value "vmsilo@$1"; }
+vmm_of() { pgrep --parent "$(helper_of "$1")"; }
+
+# another VM PID tells whether the VM has begun a new start, whose helper is not that one.
+another() {
+  [[ $(helper_of "$1") != 0 && $(helper_of "$1") != "$2" && $(systemctl show --property=SubState --value "vmsilo@$1") == start-post ]]
+}
+
+# ends_with VM PID tells whether the VM ends, and leaves nothing, when that process is killed.
+ends_with() {
+  kill -KILL "$2" && await fails systemctl --quiet is-active "vmsilo@$1" && nothing_left "$1"
+}
+
+# renews VM COMMAND… tells whether what the guest is made to do by the command is a new start with a new disk.
+renews() {
+  local vm=$1 helper status=0
+  helper=$(helper_of "$vm")
+  shift
+  exec 5<"/var/lib/vmsilo/$vm/ephemeral.qcow2"
+  "$@" >/dev/null && await another "$vm" "$helper" && tiny_start "$vm" && same 0 "$(stat --dereference --format=%h /dev/fd/5)" || status=1
+  exec 5<&-
+  return "$status"
+}
+
+# type_on VM TEXT types it on the VM's console, and prints what comes back within a second.
+type_on() {
+  { printf %s "$2" && sleep 1; } | timeout 10 socat - "UNIX-CONNECT:/run/vmsilo/$1/vmm/console.sock"
 }
 
 # log_of VM IDENTIFIER prints what the journal has of the VM's run from that identifier.

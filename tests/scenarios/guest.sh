@@ -139,12 +139,15 @@ check "none has another level, or another name" same "6 full-guest" \
   "$(journalctl --boot --unit=vmsilo@full --output=json --grep='fell|let in|of-the-guest' |
     jq --raw-output '"\(.PRIORITY) \(.SYSLOG_IDENTIFIER)"' | sort --unique)"
 
+echo "the other console"
+check "has a shell" holds "$({ sleep 1 && echo && echo tty && sleep 3; } | timeout 20 socat - UNIX-CONNECT:/run/vmsilo/full/vmm/hvc.sock)" /dev/hvc0
+
 echo "clock"
 check "chrony has nothing to do here" same inactive "$(guest full 'systemctl is-active chrony')"
 # shellcheck disable=SC2016 # for the guest
 check "its file and its rule are right" guest full \
   'chronyd -p -f /usr/lib/vmsilo/chrony.conf && {
-    [ "$(udevadm --version)" -lt 254 ] || udevadm verify /usr/lib/udev/rules.d/70-vmsilo-ptp.rules; }'
+    [ "$(udevadm --version)" -lt 254 ] || udevadm verify /usr/lib/udev/rules.d/70-vmsilo-{ptp,console}.rules; }'
 # shellcheck disable=SC2016 # for the guest
 guest full 'setsid bash -c "while sleep 0.1; do echo clock \$EPOCHREALTIME; done" >/dev/console 2>&1 </dev/null &'
 sleep 2

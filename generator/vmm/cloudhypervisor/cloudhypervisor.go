@@ -10,40 +10,39 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'. The panic
-// device takes the first that is free, which is 0x01.
-const (
-	slotRoot    = 0x02
-	slotOverlay = 0x03
-	slotVsock   = 0x05
-	slotRNG     = 0x06
-)
-
 // Program is the VMM.
 const Program = "cloud-hypervisor"
 
-// Command returns the command that runs m in the foreground, its console on standard output. There is one serial port: the
-// guest logs there, and has none for a shell.
+// atConsole is the PCI device of the virtio console, which no other VMM has; nor has another one anything of a VM's there.
+var atConsole = machine.PCI{Slot: 0x1f}
+
+// Command returns the command that runs m in the foreground, its console on standard output. There is one serial port, on
+// which the guest logs; its shell is on a virtio console.
 func Command(m *machine.Machine) []string {
-	a := args{paths.Helper("vmsilo-cloud-hypervisor"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest", Program}
-	a.add("--api-socket", "path="+quote(m.Runtime("vmm", "cloud-hypervisor.sock")))
+	api := m.Runtime("vmm", "cloud-hypervisor.sock")
+	a := args{paths.Helper("vmsilo-cloud-hypervisor"), "--console=" + m.Runtime("vmm", "console.sock"), "--api=" + api}
+	a.add("--await="+m.VsockDevice(), "--console-as="+m.Name+"-guest", Program)
+	a.add("--api-socket", "path="+quote(api))
 	// The guest's memory is shared with the vhost-user devices.
 	a.add("--cpus", fmt.Sprintf("boot=%d", m.CPUs), "--memory", fmt.Sprintf("size=%d,shared=on", m.Memory))
-	a.add("--serial", "tty", "--console", "off", "--pvpanic")
-	a.add("--rng", fmt.Sprintf("src=/dev/urandom,pci_device_id=%d", slotRNG))
-	a.add("--disk", fmt.Sprintf("path=%s,image_type=raw,readonly=on,serial=vmsilo-root,pci_device_id=%d", quote(m.Root), slotRoot))
+	if n := segments(m); n > 1 {
+		a.add("--platform", fmt.Sprintf("num_pci_segments=%d", n))
+	}
+	a.add("--serial", "tty", "--console", "pty,"+pci(atConsole), "--pvpanic")
+	a.add("--rng", "src=/dev/urandom,"+pci(machine.AtRNG))
+	a.add("--disk", fmt.Sprintf("path=%s,image_type=raw,readonly=on,serial=vmsilo-root,%s", quote(m.Root), pci(machine.AtRoot)))
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
-		a.add("--disk", fmt.Sprintf("path=%s,image_type=qcow2,backing_files=off,sparse=on,serial=vmsilo-overlay,pci_device_id=%d",
-			quote(m.EphemeralDisk()), slotOverlay))
+		a.add("--disk", fmt.Sprintf("path=%s,image_type=qcow2,backing_files=off,sparse=on,serial=vmsilo-overlay,%s",
+			quote(m.EphemeralDisk()), pci(machine.AtOverlay)))
 	}
 	for _, s := range m.Shares {
-		a.add("--fs", fmt.Sprintf("tag=%s,socket=%s,pci_device_id=%d", quote(s.Tag), quote(m.ShareSocket(s.Tag)), s.Slot))
+		a.add("--fs", fmt.Sprintf("tag=%s,socket=%s,%s", quote(s.Tag), quote(m.ShareSocket(s.Tag)), pci(s.PCI)))
 	}
-	a.add("--generic-vhost-user", fmt.Sprintf("device_type=vsock,socket=%s,queue_sizes=[128,128,128],pci_device_id=%d",
-		quote(m.VsockDevice()), slotVsock))
+	a.add("--generic-vhost-user", fmt.Sprintf("device_type=vsock,socket=%s,queue_sizes=[128,128,128],%s",
+		quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
-		a.add("--net", fmt.Sprintf("tap=%s,mac=%s,pci_device_id=%d", quote(i.TAP), i.MAC, i.Slot))
+		a.add("--net", fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(machine.PCI{Slot: i.Slot})))
 	}
 	a.add("--kernel", m.Kernel, "--initramfs", m.Initrd, "--cmdline", m.KernelCommandLine("ttyS0"))
 	return append(a, m.HypervisorArgs...)
@@ -55,6 +54,24 @@ func Sandbox(*machine.Machine) [][2]string { return nil }
 type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }
+
+// pci returns a place as cloud-hypervisor writes it. Its devices have no functions: what is one elsewhere has the same number
+// in another segment, which is a PCI bus of its own.
+func pci(p machine.PCI) string {
+	if p.Function == 0 {
+		return fmt.Sprintf("pci_device_id=%d", p.Slot)
+	}
+	return fmt.Sprintf("pci_segment=%d,pci_device_id=%d", p.Function, p.Slot)
+}
+
+// segments returns how many there are.
+func segments(m *machine.Machine) int {
+	last := 0
+	for _, s := range m.Shares {
+		last = max(last, s.PCI.Function)
+	}
+	return last + 1
+}
 
 // quote makes value one value of cloud-hypervisor's options (its option_parser crate): in double quotes, where two of them
 // are one.

@@ -10,21 +10,15 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// PCI devices on bus 0. 0x00 is the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'. crosvm puts
-// what has no address here where there is room, after these: randomness, the balloon and the panic device, for which 0x01,
-// 0x06 and 0x1f are always left.
-// Disks are functions 1 to 7 of the root's and of the vsock device's.
-const (
-	slotRoot    = 0x02
-	slotOverlay = 0x03
-	slotVsock   = 0x05
-)
-
 // Program is the VMM.
 const Program = "crosvm"
 
 // emptyFolder is what the sandboxes of devices see as their root. The default, /var/empty, is in few distributions.
 const emptyFolder = "/run/empty"
+
+// waylandFolder is where the GPU finds the compositor's socket: crosvm shows the whole folder to the sandbox of its GPU, which
+// is not to see the VM's other sockets.
+const waylandFolder = "/run/wayland"
 
 // Command returns the command that runs m in the foreground, its console on standard output.
 func Command(m *machine.Machine) []string {
@@ -36,22 +30,29 @@ func Command(m *machine.Machine) []string {
 	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
 	a.add("--serial", "type=file,hardware=serial,num=2,path=/proc/self/fd/3,input=/proc/self/fd/3")
-	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(slotRoot)))
+	a.add("--block", fmt.Sprintf("path=%s,ro,id=vmsilo-root,pci-address=%s", quote(m.Root), pci(machine.AtRoot)))
 	if m.Overlay.Type == "qcow2" {
-		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s", quote(m.EphemeralDisk()), pci(slotOverlay)))
+		a.add("--block", fmt.Sprintf("path=%s,id=vmsilo-overlay,sparse=true,pci-address=%s",
+			quote(m.EphemeralDisk()), pci(machine.AtOverlay)))
 	}
 	for n, d := range m.Disks {
 		a.lent(n, d)
 	}
 	for _, s := range m.Shares {
-		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket(s.Tag)), pci(s.Slot)))
+		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket(s.Tag)), pci(s.PCI)))
 	}
 	// The vsock device starts at the same time.
 	a.add("--vhost-user-connect-timeout-ms", "10000")
-	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(slotVsock)))
+	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
-		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(i.Slot)))
+		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(machine.PCI{Slot: i.Slot})))
+	}
+	if m.GPU {
+		a.add("--gpu", "context-types=cross-domain,displays=[[hidden=true]],pci-address="+pci(machine.AtGPU))
+		if m.Wayland != "none" {
+			a.add("--wayland-sock", waylandFolder+"/wayland.sock")
+		}
 	}
 	a.add("--initrd", m.Initrd, "-p", m.KernelCommandLine("ttyS0"))
 	a.add(m.HypervisorArgs...)
@@ -68,6 +69,17 @@ func Sandbox(m *machine.Machine) [][2]string {
 		// minijail reads /proc/sys/kernel/cap_last_cap.
 		{"ProcSubset", "all"},
 	}
+	if m.GPU {
+		// The GPU's sandbox has a file system of its own: minijail makes folders there, which it gives to the user that it
+		// is by then, and who that is.
+		settings = append(settings, [2]string{"SystemCallFilter", "@chown setresuid setresgid"})
+		// As many files as crosvm lets its GPU open; a lower hard limit ends it.
+		settings = append(settings, [2]string{"LimitNOFILE", "32768"})
+		if m.Wayland != "none" {
+			settings = append(settings, [2]string{"TemporaryFileSystem", waylandFolder + ":ro"})
+			settings = append(settings, [2]string{"BindPaths", "-" + m.WaylandSocket() + ":" + waylandFolder + "/wayland.sock"})
+		}
+	}
 	if len(m.Interfaces) > 0 {
 		// For ioctls on the TAP, which crosvm makes on an inet socket.
 		settings = append(settings, [2]string{"RestrictAddressFamilies", "AF_INET"})
@@ -79,9 +91,6 @@ type args []string
 
 func (a *args) add(words ...string) { *a = append(*a, words...) }
 
-// perSlot is how many disks are functions of one PCI device: all but function 0.
-const perSlot = 7
-
 // lent adds the nth of the disks that are borrowed, whose descriptor is that of lending.First and n. Its format is what
 // its header says, which vmsilo-disk has compared.
 func (a *args) lent(n int, d config.Disk) {
@@ -89,12 +98,13 @@ func (a *args) lent(n int, d config.Disk) {
 	if d.ReadOnly {
 		mode = ",ro"
 	}
-	a.add("--block", fmt.Sprintf("path=/proc/self/fd/%d%s,id=%s,sparse=%t,pci-address=00:%02x.%d",
-		lending.First+n, mode, quote("vmsilo-"+d.Name), d.Discard, []int{slotRoot, slotVsock}[n/perSlot], 1+n%perSlot))
+	a.add("--block", fmt.Sprintf("path=/proc/self/fd/%d%s,id=%s,sparse=%t,pci-address=%s",
+		lending.First+n, mode, quote("vmsilo-"+d.Name), d.Discard, pci(machine.DiskPlace(n))))
 }
 
-// pci returns a device of bus 0 as crosvm writes addresses.
-func pci(slot int) string { return fmt.Sprintf("00:%02x.0", slot) }
+// pci returns a place as crosvm writes addresses. What has no address there crosvm puts where there is room, after these:
+// randomness, the balloon and the panic device, for which 0x01, 0x06 and 0x1f are always left.
+func pci(p machine.PCI) string { return "00:" + p.String() }
 
 // quote makes value one string of crosvm's key-value options (the serde_keyvalue crate of crosvm):
 // in double quotes, where a backslash takes the next character as it is.

@@ -13,16 +13,6 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// PCI devices on bus 0. 0x00 and 0x1f are the board's, 0x04 and 0x07 to 0x0f the shares', 0x10 to 0x1e the interfaces'.
-// Disks are functions 1 to 7 of the root's and of the vsock device's.
-const (
-	slotPanic   = 0x01
-	slotRoot    = 0x02
-	slotOverlay = 0x03
-	slotVsock   = 0x05
-	slotRNG     = 0x06
-)
-
 // Program is QEMU for guests of this architecture.
 const Program = "qemu-system-x86_64"
 
@@ -41,23 +31,23 @@ func Command(m *machine.Machine) []string {
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
 	a.add("-action", "reboot=shutdown,panic=shutdown")
-	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", slotPanic))
+	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", machine.AtPanic.Slot))
 	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
 	a.console(m)
-	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), shared(slotRoot, m))
+	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), at(machine.AtRoot, m))
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
 		overlay := block{"driver": "qcow2", "backing": nil, "discard": "unmap", "detect-zeroes": "unmap"}
-		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", slotOverlay))
+		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", machine.AtOverlay.Slot))
 	}
 	for n, d := range m.Disks {
-		a.lent(n, d)
+		a.lent(n, d, at(machine.DiskPlace(n), m))
 	}
 	for _, s := range m.Shares {
-		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%#x", s.Tag, s.Slot))
+		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%s", s.Tag, at(s.PCI, m)))
 	}
-	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+shared(slotVsock, m))
-	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", slotRNG))
+	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+at(machine.AtVsock, m))
+	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", machine.AtRNG.Slot))
 	for _, i := range m.Interfaces {
 		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
 		a.add("-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot))
@@ -89,19 +79,19 @@ type block map[string]any
 // file is a node for a regular file.
 func file(path string) block { return block{"driver": "file", "filename": path} }
 
-// shared returns the address of function 0 of a PCI device whose other functions are m's disks, if it has any.
-func shared(slot int, m *machine.Machine) string {
-	if len(m.Disks) == 0 {
-		return fmt.Sprintf("%#x", slot)
+// at returns a place as QEMU has addresses, for a device of m's. Function 0 of a PCI device says whether there are others.
+func at(p machine.PCI, m *machine.Machine) string {
+	if p.Function == 0 && m.Shared(p.Slot) {
+		return fmt.Sprintf("%#x,multifunction=on", p.Slot)
 	}
-	return fmt.Sprintf("%#x,multifunction=on", slot)
+	if p.Function == 0 {
+		return fmt.Sprintf("%#x", p.Slot)
+	}
+	return fmt.Sprintf("%#x.%d", p.Slot, p.Function)
 }
 
-// perSlot is how many disks are functions of one PCI device: all but function 0.
-const perSlot = 7
-
 // lent adds the nth of the disks that are borrowed, whose descriptor is that of lending.First and n.
-func (a *args) lent(n int, d config.Disk) {
+func (a *args) lent(n int, d config.Disk, place string) {
 	a.add("-add-fd", fmt.Sprintf("fd=%d,set=%d", lending.First+n, n))
 	node := file(fmt.Sprintf("/dev/fdset/%d", n))
 	if strings.HasPrefix(d.Path, "/dev/") {
@@ -115,8 +105,7 @@ func (a *args) lent(n int, d config.Disk) {
 		// No backing file, whatever its header says.
 		b["backing"] = nil
 	}
-	slot := []int{slotRoot, slotVsock}[n/perSlot]
-	a.disk("vmsilo-"+d.Name, b, node, fmt.Sprintf("%#x.%d", slot, 1+n%perSlot))
+	a.disk("vmsilo-"+d.Name, b, node, place)
 }
 
 // disk adds a virtio disk whose serial is id. The format is always given, never probed.

@@ -1,0 +1,67 @@
+package machine
+
+import "fmt"
+
+// PCI is the place of a device on bus 0: the number of a PCI device, and a function of it.
+type PCI struct{ Slot, Function int }
+
+// Places that are the same in every VM and under every VMM; docs/pci.md has the whole map. 0x00 is the board's, and 0x1f QEMU's
+// board's. Interfaces begin at 0x10 and everything else stays below, so that adding a disk or a share moves no interface.
+var (
+	AtPanic   = PCI{0x01, 0}
+	AtRoot    = PCI{0x02, 0}
+	AtOverlay = PCI{0x03, 0}
+	AtHome    = PCI{0x04, 0}
+	AtVsock   = PCI{0x05, 0}
+	AtRNG     = PCI{0x06, 0}
+	// AtGPU is crosvm's alone. What crosvm has at 0x06 it chooses itself, and it may be nothing; a vsock device there always is.
+	AtGPU = PCI{0x05, 7}
+)
+
+const (
+	// firstShare and lastShare are those of the first shared directories; more are functions of the home's.
+	firstShare, lastShare = 0x07, 0x0f
+	// firstSlot is the first interface's.
+	firstSlot = 0x10
+	// perSlot is how many disks are functions of one PCI device: all but function 0.
+	perSlot = 7
+)
+
+// String returns the place as lspci(8) has it, without the bus.
+func (p PCI) String() string { return fmt.Sprintf("%02x.%d", p.Slot, p.Function) }
+
+// DiskPlace returns where the nth of a VM's disks is, from 0: all are functions of devices that every VM has.
+func DiskPlace(n int) PCI {
+	return PCI{[]PCI{AtRoot, AtVsock}[n/perSlot].Slot, 1 + n%perSlot}
+}
+
+// sharePlaces returns where n shared directories are, in their order.
+func sharePlaces(n int, home bool) []PCI {
+	all := make([]PCI, 0, n)
+	for slot := firstShare; slot <= lastShare && len(all) < n; slot++ {
+		all = append(all, PCI{slot, 0})
+	}
+	function := 0
+	if home {
+		function = 1
+	}
+	for ; len(all) < n; function++ {
+		all = append(all, PCI{AtHome.Slot, function})
+	}
+	return all
+}
+
+// Shared tells whether the device at function 0 of a slot has others beside it, which it then has to say.
+func (m *Machine) Shared(slot int) bool {
+	for n := range m.Disks {
+		if DiskPlace(n).Slot == slot {
+			return true
+		}
+	}
+	for _, s := range m.Shares {
+		if s.PCI.Slot == slot && s.PCI.Function > 0 {
+			return true
+		}
+	}
+	return false
+}
