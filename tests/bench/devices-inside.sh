@@ -38,6 +38,7 @@ by_hand() {
   /usr/libexec/virtiofsd --socket-path=/run/vmsilo/hand/home --shared-dir=/srv/home >/dev/null 2>&1 &
   until [[ -S /run/vmsilo/hand/vsock/vhost.sock && -S /run/vmsilo/hand/home ]]; do sleep 0.01; done
   eval "exec $(hand_line) 10<>/srv/hand.img </dev/null >/dev/null &"
+  hand=$!
   await_shell hand
 }
 
@@ -82,3 +83,5 @@ for way in "${order[@]}"; do
   awk -v way="$way" -v size="$mebibytes" '{ printf "%-24s%10.1f%10.1f%8.2f\n", way, size / $1, size / $2, $2 / $1 }' \
     <<<"$(median "bench, $way") $(median "hand, $way")"
 done
+kill "$hand"
+wait "$hand" || true
