@@ -38,8 +38,15 @@ check "each thread has a filter" filtered
 echo "the control socket"
 check "answers" holds "$(api many GET vmm.ping)" '200' '"features":'
 check "knows the VM" holds "$(api many GET vm.info)" '"state":"Running"' '"serial":"vmsilo-overlay"' '"shared":true'
-check "pauses" holds "$(api many PUT vm.pause; api many GET vm.info)" '"state":"Paused"'
-check "and goes on" holds "$(api many PUT vm.resume; api many GET vm.info)" '"state":"Running"'
+check "pauses" runuser --user=alice -- vmsilo pause many
+check "which it says" holds "$(api many GET vm.info)" '"state":"Paused"'
+check "and the list" same paused "$(vmsilo list --json | jq --raw-output '.[] | select(.name == "many").state')"
+check "goes on" vmsilo resume many
+check "which it says, too" holds "$(api many GET vm.info)" '"state":"Running"'
+check "one that goes on cannot" holds "$(vmsilo resume many 2>&1)" 'VM "many": asking cloud-hypervisor for vm.resume: '
+check "a balloon" vmsilo balloon many 16M
+check "is set" holds "$(api many GET vm.info)" '"size":16777216,"deflate_on_oom":true,"free_page_reporting":true'
+check "a disk is not grown" holds "$(vmsilo resize many data 1G 2>&1)" "cloud-hypervisor cannot grow a disk safely"
 
 echo "the console"
 check "is a terminal that the helper has open" test "$(find "/proc/$(helper_of many)/fd" -lname "$(terminal)")"
@@ -49,7 +56,8 @@ check "it is the VM's own user's" same vmsilo-many "$(stat --format=%U "$(termin
 
 echo "its ends"
 check "a reboot is a new start, with another disk" renews many api many PUT vm.reboot
-check "it is told to end" systemctl stop vmsilo@many
+vmsilo pause many
+check "paused, it is told to end" systemctl stop vmsilo@many
 check "when the power button was in vain" holds "$(log_of many vmsilo-stop)" "pressing the power button: the VM goes on"
 check "and does" fails grep --quiet 'quit\|killed' <(log_of many vmsilo-stop)
 check "as a success" same success "$(systemctl show --property=Result --value vmsilo@many)"

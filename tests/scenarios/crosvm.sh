@@ -65,14 +65,25 @@ check "the console carries both ways" same xyz "$(type_on many xyz)"
 check "and the next client" same again-xyz "again-$(type_on many xyz)"
 
 echo "the control socket"
-check "pauses" crosvm suspend /run/vmsilo/many/vmm/crosvm.sock
+check "pauses" runuser --user=alice -- vmsilo pause many
+check "again" vmsilo pause many
 check "the guest does not answer" same "" "$(type_on many a)"
-check "and goes on" crosvm resume /run/vmsilo/many/vmm/crosvm.sock
+check "the list says so" same paused "$(vmsilo list --json | jq --raw-output '.[] | select(.name == "many").state')"
+check "so does why" holds "$(vmsilo why many)" "many is running since" "it is paused"
+check "and goes on" vmsilo resume many
 check "as if nothing had been" same b "$(type_on many b | tail --bytes=1)"
+check "which the list says, too" same running "$(vmsilo list --json | jq --raw-output '.[] | select(.name == "many").state')"
+check "a guest without a driver has no balloon" holds "$(vmsilo balloon many 16M 2>&1)" "the VM has no balloon, or its guest does not use it"
+check "a disk is not grown" holds "$(vmsilo resize many data 1G 2>&1)" "crosvm cannot grow a disk safely"
+check "somebody else may do nothing" holds "$(runuser --user=bob -- vmsilo pause many 2>&1)" 'VM "many" belongs to user alice'
+usermod --append --groups vmsilo bob
+check "but in the group" runuser --user=bob -- vmsilo resume many
+gpasswd --delete bob vmsilo >/dev/null
 
 echo "its ends"
 check "a reboot is a new start, with another disk" renews many type_on many r
-check "the power button ends it" systemctl stop vmsilo@many
+vmsilo pause many
+check "the power button ends it, although it was paused" systemctl stop vmsilo@many
 check "without more" fails grep --quiet 'power button\|quit\|killed' <(log_of many vmsilo-stop)
 check "as a success" same success "$(systemctl show --property=Result --value vmsilo@many)"
 check "nothing is left" nothing_left many
