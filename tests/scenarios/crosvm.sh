@@ -53,6 +53,29 @@ compositor() {
 
 fill_full
 tiny_host
+# refused VM PART… starts the VM, which must fail; systemctl status and vmsilo why hold these words.
+refused() {
+  check "$1 does not start" fails systemctl start "vmsilo@$1"
+  journalctl --sync
+  check "systemctl status says why" holds "$(systemctl status --no-pager --full "vmsilo@$1")" "${@:2}"
+  check "so does vmsilo why" holds "$(vmsilo why "$1")" "vmsilo@$1.service failed at " "${@:2}"
+  check "nothing is left" nothing_left "$1"
+}
+
+printf 'id = 9\nmemory = "128M"\nimage = "/srv/image"\nshared_home = false\nhypervisor_args = ["--nonsense"]\n' >/etc/vmsilo/odd.toml
+systemctl daemon-reload
+
+echo "what keeps it from starting"
+rm /dev/kvm
+refused many 'error: crosvm needs KVM: opening "/dev/kvm": no such file or directory' "load the module kvm_intel or kvm_amd" 'hypervisor = "qemu"'
+mknod --mode=600 /dev/kvm c 10 232
+refused many 'error: crosvm needs KVM: opening "/dev/kvm": permission denied' "chgrp kvm /dev/kvm"
+rm /dev/kvm && mknod --mode=666 /dev/kvm c 1 3
+refused many 'error: crosvm needs KVM: making a virtual machine with "/dev/kvm": inappropriate ioctl for device'
+rm /dev/kvm && mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm
+refused odd "--nonsense"
+rm /etc/vmsilo/odd.toml
+systemctl daemon-reload
 
 echo "devices"
 check "it starts" tiny_start many
