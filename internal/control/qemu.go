@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 )
@@ -86,6 +87,9 @@ func mayGrow(disk string, readOnly bool, from, to int64) error {
 // sector is the unit of a virtio disk's size, in bytes.
 const sector = 512
 
+// maxSession is how much is read of what QEMU says in a session, in bytes: a guest may have taken it over.
+const maxSession = 1 << 20
+
 // session is a connection in which each line of QEMU answers one of ours.
 type session struct {
 	to      *json.Encoder
@@ -102,7 +106,7 @@ func (q qemu) session(do func(*session) error) error {
 	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return err
 	}
-	s := &session{json.NewEncoder(conn), json.NewDecoder(conn)}
+	s := &session{json.NewEncoder(conn), json.NewDecoder(io.LimitReader(conn, maxSession))}
 	var greeting map[string]any
 	if err := s.answers.Decode(&greeting); err != nil {
 		return fmt.Errorf("reading QEMU's greeting: %w", err)

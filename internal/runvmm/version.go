@@ -17,8 +17,8 @@ const (
 	maxVersion = 5 * time.Second
 )
 
-// tooOld returns the error of a VMM that is older than it has to be, or nil. It asks the program, which takes QEMU as long as
-// a tenth of a start: so only one is asked that has failed.
+// tooOld returns the error of a VMM that is older than it has to be, or nil. It asks the program, which takes QEMU
+// 20 ms: so only one is asked that has failed.
 func (v VMM) tooOld(program string) error {
 	if v.Oldest == "" {
 		return nil
