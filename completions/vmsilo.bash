@@ -42,7 +42,7 @@ _vmsilo() {
     return
   fi
   case $command:${#operands[@]}:${operands[0]}:$word in
-  :*) words='run shell console list why check image --help' ;;
+  :*) words='run shell console pause resume balloon resize list why check image --help' ;;
   image:0:*) words='build list use remove' ;;
   image:[12]:build:-*) words='--recipe=' ;;
   image:1:list:*) ;;
@@ -50,7 +50,7 @@ _vmsilo() {
   image:2:use:* | image:2:remove:*) words=$(_vmsilo_folders "$images/.${operands[1]}/*") ;;
   run:0:*:-*) words='-t --terminal --env= --directory= --help' ;;
   list:0:*) words='--json --help' ;;
-  run:0:* | shell:0:* | console:0:* | why:0:*) words=$(_vmsilo_vms) ;;
+  run:0:* | shell:0:* | console:0:* | pause:0:* | resume:0:* | balloon:0:* | resize:0:* | why:0:*) words=$(_vmsilo_vms) ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
   [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null

@@ -16,7 +16,7 @@ import (
 // sockets is the folder of the VMs' sockets.
 var sockets = paths.Runtime
 
-// socketOf returns the path of one of a VM's sockets, kind being "run" or "console".
+// socketOf returns the path of one of a VM's sockets, kind being "run", "console" or "vmm".
 func socketOf(name, kind string) string { return filepath.Join(sockets, name+"."+kind) }
 
 // connect connects to one of a VM's sockets, for as long as its queue is full waiting for room. Where that fails it finds
@@ -35,6 +35,8 @@ func connect(name, kind string) (net.Conn, error) {
 	case denied && kind == "run" && c.has(name) && !c.isOthers(name):
 		// The socket is given to its user a moment after it has been made. Who is told that the VM is up has it.
 		return nil, fmt.Errorf("connecting to VM %q: %w: %w", name, errDown, err)
+	case denied && kind == "vmm":
+		return nil, command.Errorf("only that user, root and members of group vmsilo control it", "VM %q belongs to %s", name, c.owner(name))
 	case denied:
 		return nil, c.belongs(name)
 	case !c.has(name):

@@ -87,6 +87,9 @@ func allListed(c configured, states map[string]units.State) []listed {
 // fill notes how a VM is; nothing of it is loaded when s is zero.
 func (l *listed) fill(s units.State) {
 	l.State = cmp.Or(s.Word, "stopped")
+	if s.Paused {
+		l.State = "paused"
+	}
 	if !s.Since.IsZero() {
 		since := s.Since.Truncate(time.Second)
 		l.Since = &since

@@ -6,6 +6,10 @@
 //	vmsilo run [-t] [--env=NAME=VALUE]… [--directory=DIR] NAME COMMAND [ARGUMENT]…
 //	vmsilo shell NAME
 //	vmsilo console NAME
+//	vmsilo pause NAME
+//	vmsilo resume NAME
+//	vmsilo balloon NAME SIZE
+//	vmsilo resize NAME DISK SIZE
 //	vmsilo list [--json]
 //	vmsilo why NAME
 //	vmsilo check
@@ -18,6 +22,9 @@
 //
 // run runs a program in the guest of a VM, which is started where it does not run, and ends as the program does. shell
 // runs the user's login shell there. console attaches to the guest's console, as long as the VM runs.
+//
+// pause has the guest of a VM that runs stand still, and resume has it go on. balloon takes so much of its memory from it, and
+// resize makes one of its disks larger.
 //
 // list shows the VMs and how they are, and why says of one what keeps it from running.
 //
@@ -64,6 +71,10 @@ func subcommands() []subcommand {
 		{"run", "[OPTION…] NAME COMMAND [ARGUMENT…]", "run a program in a VM", runOptions, runCommand},
 		{"shell", "NAME", "run a login shell in a VM", "", shell},
 		{"console", "NAME", "attach to the console of a VM that runs", "", console},
+		{"pause", "NAME", "have the guest of a VM stand still", "", pauseVM},
+		{"resume", "NAME", "have it go on", "", resumeVM},
+		{"balloon", "NAME SIZE", "take so much memory from a guest, or 0", "", balloonVM},
+		{"resize", "NAME DISK SIZE", "make a disk of a VM that runs larger", "", resizeDisk},
 		{"list", "[--json]", "show the VMs and how they are", "", list},
 		{"why", "NAME", "say what keeps a VM from running", "", why},
 		{"check", "", "print every error of the configuration", "", check},

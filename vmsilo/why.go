@@ -76,6 +76,9 @@ func (d *doctor) tell(name string, state units.State) error {
 	switch state.Word {
 	case "running":
 		fmt.Fprintf(d.out, "%s is running%s\n", name, since(state.Since))
+		if state.Paused {
+			fmt.Fprintf(d.out, "it is paused\nhint: vmsilo resume %s\n", name)
+		}
 		d.tellChange(name)
 		return nil
 	case "starting":

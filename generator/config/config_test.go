@@ -29,12 +29,12 @@ func TestParseSize(t *testing.T) {
 		"1": 1, "1K": 1 << 10, "512M": 512 << 20, "3G": 3 << 30, "2T": 2 << 40,
 		"8388607T": 8388607 << 40,
 	} {
-		if got, ok := parseSize(text); !ok || got != want {
+		if got, ok := ParseSize(text); !ok || got != want {
 			t.Errorf("%q: %d, %v", text, got, ok)
 		}
 	}
 	for _, text := range []string{"", "G", "1g", "1GG", "1.5G", "-1G", "+1G", " 1G", "1 G", "1_0", "0x10", "8388608T", "99999999999999999999"} {
-		if got, ok := parseSize(text); ok {
+		if got, ok := ParseSize(text); ok {
 			t.Errorf("%q: %d", text, got)
 		}
 	}

@@ -249,7 +249,7 @@ func (d *decoder) size(to *int64, low int64) func(*Node) {
 			d.errorf(n.value, `write a string such as "1G"`, "this must be a size, and is %s", kindNames[n.kind])
 			return
 		}
-		v, ok := parseSize(n.text)
+		v, ok := ParseSize(n.text)
 		switch {
 		case !ok:
 			d.errorf(n.value, `a size is a whole number followed by K, M, G or T, such as "512M"`, "%q is not a size", n.text)
@@ -265,7 +265,8 @@ func (d *decoder) size(to *int64, low int64) func(*Node) {
 	}
 }
 
-func parseSize(s string) (int64, bool) {
+// ParseSize reads a size as vmsilo.toml(5) writes it: a number of bytes, or of the powers of 1024 that K, M, G and T are.
+func ParseSize(s string) (int64, bool) {
 	digits := strings.TrimRight(s, "KMGT")
 	if len(s)-len(digits) > 1 {
 		return 0, false

@@ -52,7 +52,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"sound", d.notYet(d.table(d.soundFields(&vm.Sound)...))},
 		{"disks", d.disks(vm)},
 		{"pci_devices", d.notYet(d.texts(&vm.PCIDevices, checkPCI))},
-		{"balloon", d.notYet(d.bool(&vm.Balloon))},
+		{"balloon", d.bool(&vm.Balloon)},
 		{"depends_on", d.names(&vm.DependsOn)},
 		{"user", d.text(&vm.User, checkUser)},
 		{"start_timeout", d.timeSpan(&vm.StartTimeout)},

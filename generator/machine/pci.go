@@ -14,6 +14,8 @@ var (
 	AtHome    = PCI{0x04, 0}
 	AtVsock   = PCI{0x05, 0}
 	AtRNG     = PCI{0x06, 0}
+	// AtBalloon is where crosvm has none; 0x06.2 and 0x06.3 are for sound and a GPU.
+	AtBalloon = PCI{0x06, 1}
 	// AtGPU is crosvm's alone. What crosvm has at 0x06 it chooses itself, and it may be nothing; a vsock device there always is.
 	AtGPU = PCI{0x05, 7}
 )

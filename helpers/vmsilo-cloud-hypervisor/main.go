@@ -41,6 +41,9 @@ func run(args []string) error {
 	path := flags.String("console", "", "where clients of the console connect")
 	api := flags.String("api", "", "where cloud-hypervisor listens")
 	return runvmm.Main(flags, args, func() (runvmm.VMM, error) {
+		if err := runvmm.NeedKVM("cloud-hypervisor"); err != nil {
+			return runvmm.VMM{}, err
+		}
 		clients, err := net.Listen("unix", *path)
 		if err != nil {
 			return runvmm.VMM{}, fmt.Errorf("offering the console: %w", err)
@@ -52,7 +55,9 @@ func run(args []string) error {
 // cloudHypervisor is the VMM; booted is called when its guest has been started.
 func cloudHypervisor(booted func()) runvmm.VMM {
 	return runvmm.VMM{
-		Name:    "cloud-hypervisor",
+		Name: "cloud-hypervisor",
+		// The first that has --generic-vhost-user.
+		Oldest:  "53",
 		Options: []string{"--event-monitor", "fd=3"},
 		Listen: func(events io.ReadWriter, kill func()) runvmm.End {
 			return listen(events, booted, kill)

@@ -40,6 +40,9 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-crosvm", flag.ContinueOnError)
 	path := flags.String("console", "", "where clients of the console connect")
 	return runvmm.Main(flags, args, func() (runvmm.VMM, error) {
+		if err := runvmm.NeedKVM("crosvm"); err != nil {
+			return runvmm.VMM{}, err
+		}
 		clients, err := net.Listen("unix", *path)
 		if err != nil {
 			return runvmm.VMM{}, fmt.Errorf("offering the console: %w", err)

@@ -59,6 +59,7 @@ var (
 	parts    = []string{
 		"vmsilo-idle@%s.timer",
 		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
+		"vmsilo-vmm@%s.socket", "vmsilo-vmm@%s.service",
 		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
 		"vmsilo-lend@%s.socket", "vmsilo-lend@%s.service",
 		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",

@@ -26,8 +26,6 @@ import (
 	"flag"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"vmsilo/internal/command"
 	"vmsilo/internal/runvmm"
 )
@@ -36,31 +34,18 @@ func main() { command.Main(run) }
 
 func run(args []string) error {
 	return runvmm.Main(flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError), args, func() (runvmm.VMM, error) {
-		return runvmm.VMM{Name: "QEMU", Options: append(accelerator(), control...), Listen: listen}, nil
+		return runvmm.VMM{Name: "QEMU", Oldest: oldest, Options: append(accelerator(), control...), Listen: listen}, nil
 	})
 }
 
+// oldest is the first QEMU that has -action and pvpanic-pci.
+const oldest = "6.0"
+
 // accelerator returns the options for KVM when a virtual machine can be made with it.
 func accelerator() []string {
-	if err := tryKVM("/dev/kvm"); err != nil {
+	if err := runvmm.TryKVM(); err != nil {
 		fmt.Println("vmsilo-qemu: emulating the processor, which is slow:", err)
 		return []string{"-accel", "tcg", "-cpu", "Nehalem"}
 	}
 	return []string{"-accel", "kvm", "-cpu", "host"}
-}
-
-// kvmCreateVM is KVM_CREATE_VM of linux/kvm.h: _IO(KVMIO, 0x01).
-const kvmCreateVM = 0xae01
-
-func tryKVM(path string) error {
-	kvm, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("opening %q: %w", path, err)
-	}
-	defer unix.Close(kvm)
-	vm, err := unix.IoctlRetInt(kvm, kvmCreateVM)
-	if err != nil {
-		return fmt.Errorf("making a virtual machine with %q: %w", path, err)
-	}
-	return unix.Close(vm)
 }

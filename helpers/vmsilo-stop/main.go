@@ -6,7 +6,7 @@
 //
 // Description:
 //
-// It asks the guest's vmsilo-control to power off, and has half of the time for that. It then presses the VM's power
+// A guest that is paused goes on, so that it hears of its end. It asks the guest's vmsilo-control to power off, and has half of the time for that. It then presses the VM's power
 // button through the control socket of the VMM, which is in FOLDER under the name of its protocol; after three quarters
 // of the time it tells the VMM to quit, and after seven eighths it kills it. A guest or a VMM that cannot be asked costs no
 // time. It prints a line for each of these that did not end the VM. Without a process there is nothing to do.
@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/control"
 )
 
 func main() { command.Main(run) }
@@ -65,7 +66,18 @@ func run(args []string) error {
 	} else if err != nil {
 		return fmt.Errorf("opening process %d: %w", pid, err)
 	}
+	// Beside what follows, which a guest that is paused hears of when it goes on. One that runs may be an error.
+	go func() { _ = ask(flags.Arg(0), control.VMM.Resume) }()
 	return stop(process, steps(*device, flags.Arg(0)), timeout)
+}
+
+// ask asks the VMM that has put its control socket into folder.
+func ask(folder string, request func(control.VMM) error) error {
+	vmm, err := control.In(folder)
+	if err != nil {
+		return err
+	}
+	return request(vmm)
 }
 
 // steps returns the ways to end a VM, the gentlest first.
@@ -79,7 +91,7 @@ func steps(device, folder string) []step {
 	}
 	return append(
 		all,
-		step{what: "pressing the power button", until: 6, send: func(time.Time) error { return askVMM(folder, powerButton) }},
-		step{what: "telling the VMM to quit", until: 7, send: func(time.Time) error { return askVMM(folder, quit) }},
+		step{what: "pressing the power button", until: 6, send: func(time.Time) error { return ask(folder, control.VMM.PowerButton) }},
+		step{what: "telling the VMM to quit", until: 7, send: func(time.Time) error { return ask(folder, control.VMM.Quit) }},
 	)
 }

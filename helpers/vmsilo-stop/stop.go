@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/control"
 )
 
 // step is one way to end a VM.
@@ -56,7 +58,7 @@ func (s step) take(ended <-chan struct{}, deadline time.Time) error {
 		case <-ended:
 			return nil
 		case failure = <-sent:
-			if failure != nil && s.orElse || errors.Is(failure, errNoControl) {
+			if failure != nil && s.orElse || errors.Is(failure, control.ErrNone) {
 				return failure
 			}
 		case <-over.C:

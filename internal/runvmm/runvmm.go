@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/await"
+	"vmsilo/internal/command"
 	"vmsilo/internal/imagecheck"
 	"vmsilo/internal/lending"
 )
@@ -26,6 +27,8 @@ import (
 type VMM struct {
 	// Name is what people call it.
 	Name string
+	// Oldest is the first version that has all that it is given, or "" where its versions say nothing.
+	Oldest string
 	// Options are put before its arguments: what only the moment of the start can tell, and what has the VMM use its file
 	// descriptor 3, which is a socket to Listen.
 	Options []string
@@ -114,6 +117,7 @@ func (v VMM) Run(vmm *exec.Cmd) error {
 	vmm.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	begun := time.Now()
 	if err := errors.Join(vmm.Start(), theirs.Close()); err != nil {
 		return fmt.Errorf("starting %q: %w", vmm.Path, err)
 	}
@@ -134,7 +138,13 @@ func (v VMM) Run(vmm *exec.Cmd) error {
 	if err := <-waited; vmm.ProcessState == nil {
 		return fmt.Errorf("waiting for %s: %w", v.Name, err)
 	}
-	return v.status(vmm.ProcessState, end)
+	err = v.status(vmm.ProcessState, end)
+	if status := vmm.ProcessState.ExitCode(); status > 0 && time.Since(begun) < early {
+		if old := v.tooOld(vmm.Path); old != nil {
+			return &command.Status{Code: status, Err: old}
+		}
+	}
+	return err
 }
 
 // socketPair returns two sockets that are connected, neither of which a new program has by itself. A read from ours can

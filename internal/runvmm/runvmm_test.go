@@ -103,6 +103,33 @@ func TestChild(t *testing.T) {
 	}
 }
 
+// A VMM that fails at once, and is too old, is named with its version.
+func TestTooOld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vmm")
+	for name, c := range map[string]struct{ script, want string }{
+		"old":      {`[ "$1" != --version ] || exec echo "QEMU emulator version 5.2.0 (Debian 1:5.2)"; exit 3`, " is QEMU 5.2.0, which is too old: 6.0 or later is needed"},
+		"older":    {`[ "$1" != --version ] || exec echo v5; exit 3`, " is QEMU 5, which is too old: 6.0 or later is needed"},
+		"new":      {`[ "$1" != --version ] || exec echo 10.0.2; exit 3`, ""},
+		"as old":   {`[ "$1" != --version ] || exec echo 6; exit 3`, ""},
+		"silent":   {`exit 3`, ""},
+		"succeeds": {`[ "$1" != --version ] || exec echo 5.2`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte("#!/bin/sh\n"+c.script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			err := VMM{Name: "QEMU", Oldest: "6.0", Listen: silent}.Run(exec.Command(path))
+			var status *command.Status
+			switch {
+			case c.want != "" && (!errors.As(err, &status) || status.Code != 3 || status.Err == nil || err.Error() != strconv.Quote(path)+c.want):
+				t.Errorf("%v", err)
+			case c.want == "" && errors.As(err, &status) && status.Err != nil:
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 // Each end of a guest is an exit status, whatever became of the VMM.
 func TestStatus(t *testing.T) {
 	for name, c := range map[string]struct {

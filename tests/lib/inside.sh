@@ -107,7 +107,7 @@ leftovers() {
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/$vm.console /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
@@ -116,7 +116,7 @@ leftovers() {
     pgrep --list-full --full "(qemu-system|crosvm|cloud-hypervisor|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
-    grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
+    grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.vmm|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }
 

@@ -26,6 +26,29 @@ api() {
 terminal() { api many GET vm.info | grep --only-matching '"file":"/dev/pts/[0-9]*"' | cut -d '"' -f 4; }
 
 tiny_host
+# refused VM PART… starts the VM, which must fail; systemctl status and vmsilo why hold these words.
+refused() {
+  check "$1 does not start" fails systemctl start "vmsilo@$1"
+  journalctl --sync
+  check "systemctl status says why" holds "$(systemctl status --no-pager --full "vmsilo@$1")" "${@:2}"
+  check "so does vmsilo why" holds "$(vmsilo why "$1")" "vmsilo@$1.service failed at " "${@:2}"
+  check "nothing is left" nothing_left "$1"
+}
+
+printf 'id = 9\nmemory = "128M"\nimage = "/srv/image"\nshared_home = false\nhypervisor_args = ["--nonsense"]\nhypervisor = "cloud-hypervisor"\n' >/etc/vmsilo/odd.toml
+systemctl daemon-reload
+
+echo "what keeps it from starting"
+rm /dev/kvm
+refused many 'error: cloud-hypervisor needs KVM: opening "/dev/kvm": no such file or directory' "load the module kvm_intel or kvm_amd" 'hypervisor = "qemu"'
+mknod --mode=600 /dev/kvm c 10 232
+refused many 'error: cloud-hypervisor needs KVM: opening "/dev/kvm": permission denied' "chgrp kvm /dev/kvm"
+rm /dev/kvm && mknod --mode=666 /dev/kvm c 1 3
+refused many 'error: cloud-hypervisor needs KVM: making a virtual machine with "/dev/kvm": inappropriate ioctl for device'
+rm /dev/kvm && mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm
+refused odd "unexpected argument '--nonsense'"
+rm /etc/vmsilo/odd.toml
+systemctl daemon-reload
 
 echo "devices"
 check "it starts" tiny_start many
@@ -38,8 +61,15 @@ check "each thread has a filter" filtered
 echo "the control socket"
 check "answers" holds "$(api many GET vmm.ping)" '200' '"features":'
 check "knows the VM" holds "$(api many GET vm.info)" '"state":"Running"' '"serial":"vmsilo-overlay"' '"shared":true'
-check "pauses" holds "$(api many PUT vm.pause; api many GET vm.info)" '"state":"Paused"'
-check "and goes on" holds "$(api many PUT vm.resume; api many GET vm.info)" '"state":"Running"'
+check "pauses" runuser --user=alice -- vmsilo pause many
+check "which it says" holds "$(api many GET vm.info)" '"state":"Paused"'
+check "and the list" same paused "$(vmsilo list --json | jq --raw-output '.[] | select(.name == "many").state')"
+check "goes on" vmsilo resume many
+check "which it says, too" holds "$(api many GET vm.info)" '"state":"Running"'
+check "one that goes on cannot" holds "$(vmsilo resume many 2>&1)" 'VM "many": asking cloud-hypervisor for vm.resume: '
+check "a balloon" vmsilo balloon many 16M
+check "is set" holds "$(api many GET vm.info)" '"size":16777216,"deflate_on_oom":true,"free_page_reporting":true'
+check "a disk is not grown" holds "$(vmsilo resize many data 1G 2>&1)" "cloud-hypervisor cannot grow a disk safely"
 
 echo "the console"
 check "is a terminal that the helper has open" test "$(find "/proc/$(helper_of many)/fd" -lname "$(terminal)")"
@@ -49,7 +79,8 @@ check "it is the VM's own user's" same vmsilo-many "$(stat --format=%U "$(termin
 
 echo "its ends"
 check "a reboot is a new start, with another disk" renews many api many PUT vm.reboot
-check "it is told to end" systemctl stop vmsilo@many
+vmsilo pause many
+check "paused, it is told to end" systemctl stop vmsilo@many
 check "when the power button was in vain" holds "$(log_of many vmsilo-stop)" "pressing the power button: the VM goes on"
 check "and does" fails grep --quiet 'quit\|killed' <(log_of many vmsilo-stop)
 check "as a success" same success "$(systemctl show --property=Result --value vmsilo@many)"

@@ -94,6 +94,23 @@ if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   systemctl start vmsilo@work 2>/dev/null
   check "and the one after that, with its own log alone" same 1 "$(vmsilo why work | grep --count "could not load kernel")"
   check "which is the VMM's" holds "$(vmsilo why work)" "vmsilo@work.service failed at " "could not load kernel"
+  # Arguments that it does not take, and why one does not take ours.
+  printf 'id = 9\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = false\nhypervisor_args = ["--nonsense"]\n' | write odd
+  systemctl daemon-reload
+  systemctl start vmsilo@odd 2>/dev/null
+  journalctl --sync
+  check "a VMM that ends at once" holds "$(systemctl status --no-pager --full vmsilo@odd)" "--nonsense: invalid option"
+  check "vmsilo why says the same" holds "$(vmsilo why odd)" "vmsilo@odd.service failed at " "it ended with exit status 1" "--nonsense: invalid option"
+  mv /usr/bin/qemu-system-x86_64 /usr/bin/qemu-system-x86_64.away
+  # shellcheck disable=SC2016 # for the other shell
+  printf '#!/bin/bash\n[[ $1 != --version ]] || exec echo "QEMU emulator version 5.2.0 (Debian 1:5.2)"\necho "qemu: -action: invalid option" >&2\nexit 1\n' >/usr/bin/qemu-system-x86_64
+  chmod 755 /usr/bin/qemu-system-x86_64
+  systemctl start vmsilo@odd 2>/dev/null
+  journalctl --sync
+  check "one that is too old" holds "$(vmsilo why odd)" "qemu: -action: invalid option" 'error: "/usr/bin/qemu-system-x86_64" is QEMU 5.2.0, which is too old: 6.0 or later is needed'
+  check "systemctl status says so, too" holds "$(systemctl status --no-pager --full vmsilo@odd)" "which is too old: 6.0 or later is needed"
+  mv /usr/bin/qemu-system-x86_64.away /usr/bin/qemu-system-x86_64
+  rm /etc/vmsilo/odd.toml
   # A VMM that says nothing until the time is up; what it says is no business of a terminal.
   mv /usr/bin/qemu-system-x86_64 /usr/bin/qemu-system-x86_64.away
   printf '#!/bin/bash\nprintf "\\e[2J\\e]0;x\\a hello\\n"\nexec sleep 60\n' >/usr/bin/qemu-system-x86_64
@@ -195,7 +212,7 @@ check "completion knows versions, images, VMs and recipes" same "v1 v2
 old
 bad child client masked noimage work
 debian-12 debian-13" "$offered"
-for page in vmsilo vmsilo-{run,shell,console,list,why,check,image}; do
+for page in vmsilo vmsilo-{run,shell,console,pause,resume,balloon,resize,list,why,check,image}; do
   check "man page $page" test -s "/usr/share/man/man1/$page.1"
 done
 check "nothing is left" nothing_left

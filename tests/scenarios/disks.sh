@@ -53,11 +53,43 @@ full=$(blocks data.img)
 check "what is removed returns to the host" guest files 'rm /mnt/x && sync && fstrim /mnt && umount /mnt'
 check "$full KiB became $(blocks data.img)" test "$(blocks data.img)" -lt $((full - 18000))
 check "a qcow2 grows" guest files 'printf "in the qcow2" | dd of=/dev/disk/by-id/virtio-vmsilo-grows conv=fsync'
+check "somebody else cannot let one grow" holds "$(runuser --user=bob -- vmsilo resize files data 96M 2>&1)" 'VM "files" belongs to user alice'
+check "its user can" runuser --user=alice -- vmsilo resize files data 96M
+check "the guest sees it at once" same 100663296 "$(guest files 'blockdev --getsize64 /dev/disk/by-id/virtio-vmsilo-data')"
+check "so does the host" same 100663296 "$(stat --format=%s data.img)"
+check "a qcow2, too" vmsilo resize files grows 80M
+check "which the guest sees" same 83886080 "$(guest files 'blockdev --getsize64 /dev/disk/by-id/virtio-vmsilo-grows')"
+check "it keeps what it has" same "in the qcow2" "$(guest files 'head --bytes=12 /dev/disk/by-id/virtio-vmsilo-grows; echo')"
+check "none shrinks" same 'vmsilo: error: VM "files": disk "data" has 100663296 bytes, and is never made smaller' "$(vmsilo resize files data 64M 2>&1)"
+check "nor does one grow that is read-only" holds "$(vmsilo resize files archive 2M 2>&1)" 'disk "archive" is read-only'
+check "nor the root" holds "$(vmsilo resize files root 2G 2>&1)" '"root" is not one of the disks'
+
+echo "memory"
+check "the balloon is where it is to be" guest files 'grep 0x0005 /sys/bus/pci/devices/0000:00:06.1/virtio*/device'
+# VIRTIO_BALLOON_F_DEFLATE_ON_OOM and VIRTIO_BALLOON_F_REPORTING of linux/virtio_balloon.h.
+check "it gives back what is free, and takes it when it must" same 11 "$(guest files 'cut --bytes=3,6 /sys/bus/pci/devices/0000:00:06.1/virtio*/features')"
+total=$(guest files 'sed -n "s/^MemTotal: *\([0-9]*\) .*/\1/p" /proc/meminfo')
+free() { guest files 'sed -n "s/^MemFree: *\([0-9]*\) .*/\1/p" /proc/meminfo'; }
+before=$(free)
+check "a balloon of 64 MiB" vmsilo balloon files 64M
+taken() { [[ $(free) -lt $((before - 48 * 1024)) ]]; }
+check "takes them from what is free ($before of $total KiB)" await taken
+check "none gives them back" vmsilo balloon files 0
+check "which it does" await fails taken
+check "one that is too large is refused" holds "$(vmsilo balloon files 512M 2>&1)" "leaves nothing of the guest's 536870912"
+check "a pause" vmsilo pause files
+check "holds it up" fails timeout 3 vmsilo run files true
+check "is in the list" same paused "$(vmsilo list --json | jq --raw-output '.[] | select(.name == "files").state')"
+check "and ends" vmsilo resume files
+
+echo "ends"
 check "a reboot keeps them" guest files 'systemctl --no-block reboot'
 check "it is up again" becomes '^2 active$' eval 'starts_of files; systemctl is-active vmsilo@files'
 check "with what was written" same "in the qcow2 kept" \
   "$(guest files 'head --bytes=12 /dev/disk/by-id/virtio-vmsilo-grows; echo; mount -r /dev/disk/by-id/virtio-vmsilo-data /mnt; cat /mnt/y; umount /mnt' | xargs)"
-check "it stops" systemctl stop vmsilo@files
+vmsilo pause files
+check "paused, it stops" systemctl stop vmsilo@files
+check "as a guest that was asked" fails grep --quiet 'goes on after\|killed' <(log_of files vmsilo-stop)
 check "nothing is left" nothing_left files
 check "their owners and modes are as before" same "$before" "$(stat --format='%n %U %G %a' -- *)"
 check "nor has one a list of who may" fails grep --quiet '^user:[^:]' <(getfacl --recursive /home/alice/vm 2>/dev/null)

@@ -52,7 +52,7 @@ func split(name string) (vm, part string) {
 func keeps(part string) bool {
 	word, _, _ := strings.Cut(part, " ")
 	switch word {
-	case "down", "lost", "idle", "demand", "run", "console":
+	case "down", "lost", "idle", "demand", "run", "console", "vmm":
 		return false
 	}
 	return true

@@ -13,7 +13,9 @@ import (
 type State struct {
 	// Word is "running", "starting", "stopping", "stopped", "failed" or "masked".
 	Word string
-	// Since is when it became that, or zero.
+	// Paused tells that it runs, and that its guest stands still.
+	Paused bool
+	// Since is when it became what Word says, or zero.
 	Since time.Time
 	// Memory is what all of its units take in bytes, or 0 where that is not known.
 	Memory uint64
@@ -99,6 +101,11 @@ func (m *Manager) state(ctx context.Context, vm string, u dbus.UnitStatus) State
 	s := State{Word: word(u)}
 	if property := since[s.Word]; property != "" {
 		s.Since = m.timestamp(ctx, u.Name, property)
+	}
+	if s.Word == "running" {
+		// vmsilo-vmm says so, for as long as it is so.
+		status, _ := get[string](ctx, m, "vmsilo-vmm@"+vm+".service", "Service", "StatusText")
+		s.Paused = status == "paused"
 	}
 	if s.Word == "running" || s.Word == "starting" || s.Word == "stopping" {
 		if memory, err := get[uint64](ctx, m, Slice(vm), "Slice", "MemoryCurrent"); err == nil && memory != math.MaxUint64 {

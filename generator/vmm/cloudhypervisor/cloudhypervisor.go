@@ -31,6 +31,9 @@ func Command(m *machine.Machine) []string {
 	a.add("--serial", "tty", "--console", "pty,"+pci(atConsole), "--pvpanic")
 	a.add("--rng", "src=/dev/urandom,"+pci(machine.AtRNG))
 	a.add("--disk", fmt.Sprintf("path=%s,image_type=raw,readonly=on,serial=vmsilo-root,%s", quote(m.Root), pci(machine.AtRoot)))
+	if m.Balloon {
+		a.add("--balloon", "size=0,free_page_reporting=on,deflate_on_oom=on,"+pci(machine.AtBalloon))
+	}
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
 		a.add("--disk", fmt.Sprintf("path=%s,image_type=qcow2,backing_files=off,sparse=on,serial=vmsilo-overlay,%s",
@@ -67,6 +70,9 @@ func pci(p machine.PCI) string {
 // segments returns how many there are.
 func segments(m *machine.Machine) int {
 	last := 0
+	if m.Balloon {
+		last = machine.AtBalloon.Function
+	}
 	for _, s := range m.Shares {
 		last = max(last, s.PCI.Function)
 	}

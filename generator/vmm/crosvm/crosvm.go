@@ -41,6 +41,12 @@ func Command(m *machine.Machine) []string {
 	for _, s := range m.Shares {
 		a.add("--vhost-user", fmt.Sprintf("type=fs,socket=%s,pci-address=%s", quote(m.ShareSocket(s.Tag)), pci(s.PCI)))
 	}
+	if m.Balloon {
+		// It always deflates when the guest runs out of memory.
+		a.add("--balloon-page-reporting")
+	} else {
+		a.add("--no-balloon")
+	}
 	// The vsock device starts at the same time.
 	a.add("--vhost-user-connect-timeout-ms", "10000")
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))

@@ -47,7 +47,10 @@ func Command(m *machine.Machine) []string {
 		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%s", s.Tag, at(s.PCI, m)))
 	}
 	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+at(machine.AtVsock, m))
-	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x", machine.AtRNG.Slot))
+	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x,multifunction=on", machine.AtRNG.Slot))
+	if m.Balloon {
+		a.add("-device", "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on,addr="+at(machine.AtBalloon, m))
+	}
 	for _, i := range m.Interfaces {
 		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
 		a.add("-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot))

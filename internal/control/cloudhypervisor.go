@@ -1,0 +1,100 @@
+package control
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cloudHypervisor is the path of cloud-hypervisor's control socket, which speaks HTTP: docs/api.md of cloud-hypervisor.
+type cloudHypervisor string
+
+// PowerButton is of VMM.
+func (c cloudHypervisor) PowerButton() error { return c.put("vm.power-button", nil) }
+
+// Quit is of VMM.
+func (c cloudHypervisor) Quit() error { return c.put("vmm.shutdown", nil) }
+
+// Pause is of VMM.
+func (c cloudHypervisor) Pause() error { return c.put("vm.pause", nil) }
+
+// Resume is of VMM.
+func (c cloudHypervisor) Resume() error { return c.put("vm.resume", nil) }
+
+// Balloon is of VMM.
+func (c cloudHypervisor) Balloon(size int64) error {
+	return c.put("vm.resize", map[string]any{"desired_balloon": size})
+}
+
+// Grow is of VMM. cloud-hypervisor does not tell how large a disk is, and would shrink one without a question.
+func (c cloudHypervisor) Grow(string, int64) error {
+	return errors.New("cloud-hypervisor cannot grow a disk safely: stop the VM, and grow its file then")
+}
+
+// maxAnswer is how much of an answer is read, in bytes.
+const maxAnswer = 64 << 10
+
+func (c cloudHypervisor) put(endpoint string, value any) error {
+	var body []byte
+	if value != nil {
+		var err error
+		if body, err = json.Marshal(value); err != nil {
+			return err
+		}
+	}
+	conn, err := net.DialTimeout("unix", string(c), answerTime)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(conn, "PUT /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\n\r\n%s", endpoint, len(body), body); err != nil {
+		return err
+	}
+	// What is longer than this is no answer.
+	from := bufio.NewReader(io.LimitReader(conn, maxAnswer))
+	status, reason, err := readAnswer(from)
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking cloud-hypervisor for %s: %w", endpoint, err)
+	case reason != "":
+		return fmt.Errorf("asking cloud-hypervisor for %s: %s", endpoint, reason)
+	case !strings.HasPrefix(status, "2"):
+		return fmt.Errorf("asking cloud-hypervisor for %s: it answers %q", endpoint, status)
+	}
+	return nil
+}
+
+// readAnswer reads an answer: the status behind "HTTP/1.1", and of a failure the last of its reasons, each of which is the cause
+// of the one before.
+func readAnswer(from *bufio.Reader) (status, reason string, err error) {
+	line, err := from.ReadString('\n')
+	if err != nil {
+		return "", "", err
+	}
+	if _, status, _ = strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(status, "2") {
+		return status, "", nil
+	}
+	header, err := textproto.NewReader(from).ReadMIMEHeader()
+	if err != nil {
+		// It has said that it does not do it.
+		return status, "", nil
+	}
+	size, _ := strconv.Atoi(header.Get("Content-Length"))
+	body := make([]byte, max(0, min(size, maxAnswer)))
+	var reasons []string
+	if _, err := io.ReadFull(from, body); err == nil && json.Unmarshal(body, &reasons) == nil && len(reasons) > 0 {
+		reason = reasons[len(reasons)-1]
+	}
+	return status, reason, nil
+}
