@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// dns is the port of name servers.
+const dns = 53
+
+// beforeOthers makes a guest's question for a name ours before somebody else's rules see it.
+const beforeOthers = -5
+
+// A firewall is the table "inet vmsilo": what guests reach through the host's own network. It is a function of what is
+// recorded, and written anew at each change, so that nothing in it can be left over.
+type firewall struct {
+	taps []*tap
+	// links are all interfaces that the host has.
+	links      []netlink.Link
+	forwarding forwarding
+	// servers are the host's name servers, one of each family at most.
+	servers []netip.Addr
+
+	c     *nftables.Conn
+	table *nftables.Table
+	sets  sets
+}
+
+// sets are the sets of the table.
+type sets struct {
+	// taps and nat are TAPs; links are those and the bridges that vmsilo made; all of them by name.
+	taps, nat, links *nftables.Set
+	// bridged are the MAC addresses of guests whose TAP is a port of a bridge: what they send to the host comes from there.
+	bridged *nftables.Set
+	// ports are what guests may reach: MAC address, protocol and port.
+	ports *nftables.Set
+	// same are bridges, twice, and through each with its own MAC address.
+	same, through *nftables.Set
+	// opened4 and opened6 are other interfaces for which vmsilo has switched forwarding on; kept6 are those that had it
+	// where it could be switched on for all alone.
+	opened4, opened6, kept6 *nftables.Set
+}
+
+// write adds the whole table to a batch, or that there is none when there are no TAPs.
+func (f *firewall) write(c *nftables.Conn) error {
+	f.c = c
+	if len(f.taps) == 0 {
+		deleteTable(c, &nftables.Table{Family: nftables.TableFamilyINet, Name: "vmsilo"})
+		return nil
+	}
+	f.table = replaceTable(c, nftables.TableFamilyINet, "vmsilo")
+	if err := f.addSets(); err != nil {
+		return err
+	}
+	f.input()
+	f.forward()
+	if slices.ContainsFunc(f.taps, func(t *tap) bool { return t.NAT }) {
+		f.translate()
+	}
+	return nil
+}
+
+func (f *firewall) addSets() error {
+	var taps, nat, links, bridged, ports, same, through [][]byte
+	for _, t := range f.taps {
+		taps = append(taps, ifname(t.Name))
+		if t.NAT {
+			nat = append(nat, ifname(t.Name))
+		}
+		if t.Bridge != "" {
+			bridged = append(bridged, t.mac())
+		}
+		for _, p := range t.Ports {
+			// Each part of a key fills whole registers of four bytes.
+			key := append(slices.Clone(t.mac()), 0, 0)
+			key = append(key, p.protocol(), 0, 0, 0)
+			ports = append(ports, append(append(key, port(p.Number)...), 0, 0))
+		}
+	}
+	links = slices.Clone(taps)
+	for _, link := range f.links {
+		if link.Type() != "bridge" {
+			continue
+		}
+		name := ifname(link.Attrs().Name)
+		if f.ours(link.Attrs().Name) {
+			links = append(links, name)
+		}
+		same = append(same, append(slices.Clone(name), name...))
+		through = append(through, append(append(slices.Clone(name), link.Attrs().HardwareAddr...), 0, 0))
+	}
+	names := func(links []string) (all [][]byte) {
+		for _, l := range links {
+			all = append(all, ifname(l))
+		}
+		return all
+	}
+	var errs []error
+	add := func(to **nftables.Set, name string, keyType nftables.SetDatatype, keys [][]byte) {
+		set, err := addSet(f.c, f.table, name, keyType, keys...)
+		*to, errs = set, append(errs, err)
+	}
+	pair, hop := nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIFName), nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeEtherAddr)
+	service := nftables.MustConcatSetType(nftables.TypeEtherAddr, nftables.TypeInetProto, nftables.TypeInetService)
+	add(&f.sets.taps, "taps", nftables.TypeIFName, taps)
+	add(&f.sets.nat, "nat", nftables.TypeIFName, nat)
+	add(&f.sets.links, "links", nftables.TypeIFName, links)
+	add(&f.sets.bridged, "bridged", nftables.TypeEtherAddr, bridged)
+	add(&f.sets.ports, "ports", service, ports)
+	add(&f.sets.same, "same", pair, same)
+	add(&f.sets.through, "through", hop, through)
+	add(&f.sets.opened4, "opened4", nftables.TypeIFName, names(f.forwarding.V4.Links))
+	add(&f.sets.opened6, "opened6", nftables.TypeIFName, names(f.forwarding.V6.Links))
+	add(&f.sets.kept6, "kept6", nftables.TypeIFName, names(f.forwarding.V6.Kept))
+	return errors.Join(errs...)
+}
+
+// ours tells whether vmsilo made an interface.
+func (f *firewall) ours(name string) bool {
+	return slices.ContainsFunc(f.taps, func(t *tap) bool { return t.Name == name || t.MadeBridge && t.Bridge == name })
+}
+
+// others returns the names of the interfaces that others have made, but for loopback.
+func (f *firewall) others() (names []string) {
+	for _, link := range f.links {
+		if a := link.Attrs(); a.Flags&net.FlagLoopback == 0 && !f.ours(a.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
+// chain adds a chain that the kernel calls at a hook, and that lets through what no rule of it stops.
+func (f *firewall) chain(name string, hook *nftables.ChainHook, kind nftables.ChainType, priority nftables.ChainPriority) *nftables.Chain {
+	return baseChain(f.c, nftables.Chain{Name: name, Table: f.table, Type: kind, Hooknum: hook}, priority, nftables.ChainPolicyAccept)
+}
+
+// input is what guests reach of the host: what it asked them for, neighbour discovery, their host_ports, and names.
+func (f *firewall) input() {
+	host := f.c.AddChain(&nftables.Chain{Name: "host", Table: f.table})
+	rule(f.c, host, known, accept)
+	rule(f.c, host, icmp6(neighbourSolicit), accept)
+	rule(f.c, host, icmp6(neighbourAdvert), accept)
+	rule(f.c, host, match{
+		&expr.Payload{DestRegister: reg, Base: ether, Offset: etherSource, Len: 6},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg32 + 2},
+		&expr.Payload{DestRegister: reg32 + 3, Base: transport, Offset: destinationPort, Len: 2},
+		in(f.sets.ports),
+	}, accept)
+	for _, p := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+		names := append(protocol(p), field(transport, destinationPort, port(dns)...)...)
+		rule(f.c, host, ifnameIn(from, f.sets.nat), names, redirected, accept)
+		// There is no name server of this family: the guest goes on to the next at once.
+		rule(f.c, host, ifnameIn(from, f.sets.nat), names, refuse)
+	}
+	rule(f.c, host, drop)
+
+	input := f.chain("input", nftables.ChainHookInput, nftables.ChainTypeFilter, *nftables.ChainPriorityFilter)
+	rule(f.c, input, ifnameIn(from, f.sets.taps), jump(host))
+	rule(f.c, input, senderIn(f.sets.bridged), jump(host))
+}
+
+// forward is what the host forwards from and to guests. What it lets through, others' chains may still stop.
+func (f *firewall) forward() {
+	routed := f.c.AddChain(&nftables.Chain{Name: "routed", Table: f.table})
+	rule(f.c, routed, ifnameNotIn(from, f.sets.nat), drop)
+	rule(f.c, routed, ifnameIn(to, f.sets.links), drop)
+	// A port of the host's that somebody leads elsewhere, as container engines do, is the host's.
+	rule(f.c, routed, redirected, otherField(transport, destinationPort, port(dns)...), drop)
+	rule(f.c, routed, accept)
+
+	bridged := f.c.AddChain(&nftables.Chain{Name: "bridged", Table: f.table})
+	// Back to its own bridge through the host, around the isolation of the ports.
+	rule(f.c, bridged, pairIn(to, ether, etherDestination, f.sets.through), drop)
+	// br_netfilter shows here what a bridge sends from port to port.
+	rule(f.c, bridged, bothIn(f.sets.same), accept)
+	rule(f.c, bridged, ifnameIn(to, f.sets.links), drop)
+	rule(f.c, bridged, redirected, drop)
+
+	chain := f.chain("forward", nftables.ChainHookForward, nftables.ChainTypeFilter, *nftables.ChainPriorityFilter)
+	rule(f.c, chain, ifnameIn(from, f.sets.taps), jump(routed))
+	rule(f.c, chain, senderIn(f.sets.bridged), jump(bridged))
+	rule(f.c, chain, bothIn(f.sets.same), accept)
+	rule(f.c, chain, ifnameIn(to, f.sets.taps), known, accept)
+	rule(f.c, chain, ifnameIn(to, f.sets.taps), drop)
+	// For the answers to guests, the host forwards what it did not before: nothing else gets through.
+	rule(f.c, chain, family(unix.NFPROTO_IPV4), ifnameIn(from, f.sets.opened4), unknown, notRedirected, drop)
+	opened6 := ifnameIn(from, f.sets.opened6)
+	if f.forwarding.V6.All {
+		opened6 = ifnameNotIn(from, f.sets.kept6)
+	}
+	rule(f.c, chain, family(unix.NFPROTO_IPV6), opened6, unknown, notRedirected, drop)
+}
+
+// pairIn holds when an interface's name and a MAC address of the frame are together in a set.
+func pairIn(key expr.MetaKey, base expr.PayloadBase, offset int, set *nftables.Set) match {
+	return match{
+		&expr.Meta{Key: key, Register: reg},
+		&expr.Payload{DestRegister: reg2, Base: base, Offset: uint32(offset), Len: 6},
+		in(set),
+	}
+}
+
+// bothIn holds when the names of the interfaces that a packet comes from and goes to are together in a set.
+func bothIn(set *nftables.Set) match {
+	return match{&expr.Meta{Key: from, Register: reg}, &expr.Meta{Key: to, Register: reg2}, in(set)}
+}
+
+// translate has guests that may use the host's network do so under the host's own addresses, and ask its name servers.
+func (f *firewall) translate() {
+	source := f.chain("postrouting", nftables.ChainHookPostrouting, nftables.ChainTypeNAT, *nftables.ChainPriorityNATSource)
+	rule(f.c, source, ifnameIn(from, f.sets.nat), match{&expr.Masq{}})
+
+	names := f.chain("prerouting", nftables.ChainHookPrerouting, nftables.ChainTypeNAT, *nftables.ChainPriorityNATDest+beforeOthers)
+	for _, server := range f.servers {
+		number := byte(unix.NFPROTO_IPV4)
+		if server.Is6() {
+			number = unix.NFPROTO_IPV6
+		}
+		for _, p := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+			rule(f.c, names, ifnameIn(from, f.sets.nat), family(number), protocol(p),
+				field(transport, destinationPort, port(dns)...), toHost, match{
+					&expr.Immediate{Register: reg, Data: server.AsSlice()},
+					&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(number), RegAddrMin: reg},
+				})
+		}
+	}
+}
