@@ -24,6 +24,8 @@ var exposure = map[string]string{
 	"vmsilo-disk@.service":    "15",
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
+	"vmsilo-resolver.service": "15",
+	"vmsilo-firewall.service": "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
 	"vmsilo-idle@.service":    "15",
@@ -151,7 +153,7 @@ var open = map[string][]string{
 	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
-		"ProtectKernelTunables=", "RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
 	"vmsilo-user@.service": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
@@ -183,7 +185,7 @@ var open = map[string][]string{
 var shown = map[string][]string{
 	"":                       {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
 	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
-	"vmsilo-netdev@.service": {"DeviceAllow"},
+	"vmsilo-netdev@.service": {"DeviceAllow", "ReadWritePaths"},
 	"vmsilo-user@.service":   {"InaccessiblePaths"},
 	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
 }

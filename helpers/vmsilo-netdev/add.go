@@ -86,14 +86,29 @@ func remove(record string) error {
 	return errors.Join(t.leave(others), removeRecord(record))
 }
 
-// refresh looks again at what the host has: its name servers and its interfaces.
+// refresh looks again at what the host has, its name servers and its interfaces, and writes all filters anew.
 func refresh(folder string) error {
 	unlock, err := lock(folder)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return apply(folder, "", func(*nftables.Conn) error { return nil })
+	taps, err := readAll(folder, "")
+	if err != nil {
+		return err
+	}
+	return apply(folder, "", func(c *nftables.Conn) error {
+		for _, t := range taps {
+			// There is nothing to filter of one that somebody has removed, or that is being made.
+			if _, err := netlink.LinkByName(t.Name); err != nil {
+				continue
+			}
+			if err := t.filterFrames(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // apply makes the firewall what the records say, without the one at the path except, and what more adds to it, all at once.

@@ -59,7 +59,7 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 	rule(c, chain, ip4, protocol(unix.IPPROTO_ICMP), field(transport, 0, icmpRedirect), drop)
 	rule(c, chain, ip4, fieldWithin(network, ip4Destination, netip.MustParsePrefix(loopback4)), drop)
 	rule(c, chain, ip4, fieldIn(network, ip4Source, 4, own4), accept)
-	if t.addresses == nil {
+	if t.Addresses == nil {
 		rule(c, chain, ip4, field(network, ip4Source, 0, 0, 0, 0), protocol(unix.IPPROTO_UDP),
 			field(transport, 0, append(port(dhcpClient), port(dhcpServer)...)...), accept)
 	}

@@ -72,7 +72,7 @@ func (t *tap) flags(flags *flag.FlagSet) {
 	})
 	flags.StringVar(&t.MAC, "mac", "", "the guest's MAC address")
 	flags.Func("host-address", "the host's addresses on the TAP, as CIDRs", each(netip.ParsePrefix, &t.HostAddresses))
-	flags.Func("addresses", "the guest's addresses, as CIDRs; without any it may have others", each(netip.ParsePrefix, &t.addresses))
+	flags.Func("addresses", "the guest's addresses, as CIDRs; without any it may have others", each(netip.ParsePrefix, &t.Addresses))
 	flags.Func("host-ports", "ports of the host that the guest may reach: 53/udp", each(parsePort, &t.Ports))
 	flags.BoolVar(&t.NAT, "nat", false, "forward and masquerade")
 	flags.StringVar(&t.Bridge, "bridge", "", "the bridge to make the TAP a port of")

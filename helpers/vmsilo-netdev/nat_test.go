@@ -346,3 +346,21 @@ func TestAddressOfTheHost(t *testing.T) {
 		mustBeGone(t, record)
 	}
 }
+
+// Somebody flushes all tables of the host: refresh puts everything back.
+func TestFlushed(t *testing.T) {
+	inet(t)
+	folder := t.TempDir()
+	newGuest(t, folder, "demo", 0x11, natArgs...)
+	gone := []string{"add", "--tap=gone-22", "--owner=70017", "--mac=52:00:00:00:00:12", "--host-address=10.9.0.1/24", "--host-ports=53/udp"}
+	mustRun(t, append(gone, filepath.Join(folder, "gone:lan0"))...)
+	before := state(t)
+	tool(t, "nft", "flush", "ruleset")
+	mustRun(t, "refresh", folder)
+	if after := state(t); after != before {
+		t.Error(difference(before, after))
+	}
+	// One that is gone has no filter, and is in nobody's way.
+	tool(t, "ip", "link", "delete", "gone-22")
+	mustRun(t, "refresh", folder)
+}

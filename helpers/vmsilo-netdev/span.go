@@ -13,10 +13,10 @@ type span struct{ first, last netip.Addr }
 // makes of its MAC address; or else what the host's network on the link has beside the host. One that has neither is told
 // its addresses by somebody else, and may have any.
 func (t *tap) own() (spans []span) {
-	for _, address := range t.addresses {
+	for _, address := range t.Addresses {
 		spans = append(spans, span{address.Addr(), address.Addr()})
 	}
-	if t.addresses != nil {
+	if t.Addresses != nil {
 		return append(spans, span{t.linkLocal(), t.linkLocal()})
 	}
 	for _, host := range t.HostAddresses {

@@ -21,16 +21,14 @@ type tap struct {
 	Owner uint32
 	// MAC is the guest's address.
 	MAC string
-	// HostAddresses are the host's on the TAP.
-	HostAddresses []netip.Prefix `json:",omitempty"`
-	NAT           bool           `json:",omitempty"`
+	// Addresses are the guest's, and HostAddresses the host's on the TAP.
+	Addresses, HostAddresses []netip.Prefix `json:",omitempty"`
+	NAT                      bool           `json:",omitempty"`
 	// Bridge is the bridge that the TAP is a port of, or ""; MadeBridge tells that it is to be removed.
 	Bridge     string     `json:",omitempty"`
 	MadeBridge bool       `json:",omitempty"`
 	Ports      []hostPort `json:",omitempty"`
 
-	// addresses are the guest's.
-	addresses   []netip.Prefix
 	isolated    bool
 	mtu, queues int
 }

@@ -58,6 +58,14 @@ func (g *guest) attach() {
 	}
 	g.file = os.NewFile(uintptr(fd), g.tap)
 	g.Cleanup(func() { g.file.Close() })
+	// Until the kernel has seen that somebody is there, it drops what is sent to the guest.
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if link, err := netlink.LinkByName(g.tap); err != nil || time.Now().After(deadline) {
+			g.Fatalf("%s does not come up: %v", g.tap, err)
+		} else if link.Attrs().OperState != netlink.OperDown {
+			return
+		}
+	}
 }
 
 func (g *guest) send(frame []byte) {
