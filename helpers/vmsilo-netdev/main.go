@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 
 	"vmsilo/internal/command"
@@ -54,6 +55,7 @@ func run(args []string) error {
 		if err := t.add(path); err != nil {
 			return errors.Join(fmt.Errorf("creating TAP %q: %w", t.Name, err), remove(path))
 		}
+		t.warn(os.Stderr)
 		return nil
 	case "remove":
 		return remove(path)

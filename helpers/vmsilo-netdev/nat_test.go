@@ -354,13 +354,38 @@ func TestFlushed(t *testing.T) {
 	newGuest(t, folder, "demo", 0x11, natArgs...)
 	gone := []string{"add", "--tap=gone-22", "--owner=70017", "--mac=52:00:00:00:00:12", "--host-address=10.9.0.1/24", "--host-ports=53/udp"}
 	mustRun(t, append(gone, filepath.Join(folder, "gone:lan0"))...)
-	before := state(t)
+	before := tool(t, "nft", "list", "ruleset")
 	tool(t, "nft", "flush", "ruleset")
 	mustRun(t, "refresh", folder)
-	if after := state(t); after != before {
+	// The order of the tables is that of their making.
+	if after := tool(t, "nft", "list", "ruleset"); difference(before, after) != "" {
 		t.Error(difference(before, after))
 	}
 	// One that is gone has no filter, and is in nobody's way.
 	tool(t, "ip", "link", "delete", "gone-22")
 	mustRun(t, "refresh", folder)
+}
+
+// What drops what the host forwards is named, with a hint in the terms of whoever made it.
+func TestObstacles(t *testing.T) {
+	const chain = "type filter hook forward priority 0; policy"
+	for _, c := range []struct{ table, chains, want string }{
+		{"ip filter", "chain FORWARD { " + chain + " drop; }; chain DOCKER-USER { }", "iptables -I DOCKER-USER -i demo-22 -j ACCEPT; "},
+		{"ip6 filter", "chain FORWARD { " + chain + " drop; }; chain ufw6-user-forward { }", "ufw route allow in on demo-22"},
+		{"inet firewalld", "chain filter_FORWARD { " + chain + " accept; }", "firewall-cmd --zone=trusted --add-interface=demo-22"},
+		{"inet own", "chain f { " + chain + " drop; }", `chain "f" of table "inet own" may drop`},
+		{"ip filter", "chain FORWARD { " + chain + " accept; }", ""},
+		{"ip filter", "chain INPUT { type filter hook input priority 0; policy drop; }", ""},
+		{"bridge own", "chain f { " + chain + " drop; }", ""},
+	} {
+		inet(t)
+		tool(t, "nft", "table "+c.table+" {\n"+c.chains+"\n}")
+		record := filepath.Join(t.TempDir(), "demo:lan0")
+		cmd := netdev(addArgs(record, natArgs...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) || (c.want == "") != (len(out) == 0) {
+			t.Errorf("%s { %s }: %v: %q, want %q", c.table, c.chains, err, out, c.want)
+		}
+		mustRun(t, "remove", record)
+	}
 }
