@@ -109,6 +109,8 @@ var instances = map[string][][2]string{
 	"vmsilo-lend@.service":    {{"vmsilo-lend@files.service", "disks"}},
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
+	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
+	"vmsilo-firewall.service": {{"vmsilo-firewall.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
 	"vmsilo-lost@.service":    {{"vmsilo-lost@demo.service", "qemu"}},
@@ -155,6 +157,11 @@ var open = map[string][]string{
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
 		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
+	"vmsilo-resolver.service": {
+		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+	},
+	"vmsilo-firewall.service": {"User=/DynamicUser="},
 	"vmsilo-user@.service": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
@@ -183,11 +190,12 @@ var open = map[string][]string{
 // shown are settings of templates that systemd-analyze security does not look at, and "" of all of them. Who shuts less
 // out without them is caught by tests/scenarios/isolation.sh, and who shuts out too much by a guest that does not start.
 var shown = map[string][]string{
-	"":                       {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
-	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
-	"vmsilo-netdev@.service": {"DeviceAllow", "ReadWritePaths"},
-	"vmsilo-user@.service":   {"InaccessiblePaths"},
-	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
+	"":                        {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
+	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
+	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
+	"vmsilo-resolver.service": {"ReadWritePaths"},
+	"vmsilo-user@.service":    {"InaccessiblePaths"},
+	"vmsilo-share@.socket":    {"InaccessiblePaths", "ProtectSystem"},
 }
 
 // TestLines takes each line of hardening out of each template in its turn: either a check of systemd's finds that open
