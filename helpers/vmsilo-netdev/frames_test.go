@@ -113,8 +113,10 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-func routed(t *testing.T) (*guest, observer) {
-	a := newGuest(t, t.TempDir(), "a", 0xa, "--host-address=10.9.0.1/24,fd09::1/64", addressesOfA)
+func routed(t *testing.T) (*guest, observer) { return routedWith(t, addressesOfA) }
+
+func routedWith(t *testing.T, more ...string) (*guest, observer) {
+	a := newGuest(t, t.TempDir(), "a", 0xa, append(more, "--host-address=10.9.0.1/24,fd09::1/64")...)
 	return a, func(frame []byte) bool {
 		kind := uint16(frame[12])<<8 | uint16(frame[13])
 		switch kind {
@@ -152,9 +154,11 @@ func routed(t *testing.T) (*guest, observer) {
 	}
 }
 
-func bridged(t *testing.T) (*guest, observer) {
+func bridged(t *testing.T) (*guest, observer) { return bridgedWith(t, addressesOfA) }
+
+func bridgedWith(t *testing.T, more ...string) (*guest, observer) {
 	folder := t.TempDir()
-	a := newGuest(t, folder, "a", 0xa, "--bridge=br0", "--isolated=false", addressesOfA)
+	a := newGuest(t, folder, "a", 0xa, append(more, "--bridge=br0", "--isolated=false")...)
 	b := newGuest(t, folder, "b", 0xb, "--bridge=br0", "--isolated=false")
 	awaitForwarding(t, "a-22", "b-22")
 	return a, func(frame []byte) bool {

@@ -260,8 +260,7 @@ func drain(one func() error) (n int) {
 // state is all that a host has of rules, settings and links.
 func state(t *testing.T) string {
 	t.Helper()
-	return fmt.Sprint(tool(t, "nft", "list", "ruleset"), tool(t, "ip", "-brief", "link"),
-		tool(t, "sh", "-c", "grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort"))
+	return fmt.Sprint(tool(t, "nft", "list", "ruleset"), tool(t, "sh", "-c", "ip -brief link | awk '{ print $1, $3 }'; grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort"))
 }
 
 func mustLink(t *testing.T, link netlink.Link) netlink.Link {

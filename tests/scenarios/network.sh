@@ -53,7 +53,7 @@ for port in 7 8; do socat "TCP6-LISTEN:$port,fork,ipv6only=0" SYSTEM:'echo of th
 # host prints all that a VM must leave as it was.
 host() {
   nft list ruleset
-  ip -brief link
+  ip -brief link | awk '{ print $1, $3 }'
   grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward 2>/dev/null | sort
 }
 # Somebody else's, as a container engine has it.
