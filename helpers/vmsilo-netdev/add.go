@@ -12,6 +12,7 @@ import (
 // add makes the TAP. The record is there before the TAP, so that nothing is made that is not recorded, and nothing comes
 // out of the TAP before its packets are filtered.
 func (t *tap) add(record string) error {
+	t.dropIPv6()
 	if err := t.makeRoom(); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -33,21 +32,6 @@ type firewall struct {
 	sets  sets
 }
 
-// sets are the sets of the table.
-type sets struct {
-	// taps and nat are TAPs; links are those and the bridges that vmsilo made; all of them by name.
-	taps, nat, links *nftables.Set
-	// bridged are the MAC addresses of guests whose TAP is a port of a bridge: what they send to the host comes from there.
-	bridged *nftables.Set
-	// ports are what guests may reach: MAC address, protocol and port.
-	ports *nftables.Set
-	// same are bridges, twice, and through each with its own MAC address.
-	same, through *nftables.Set
-	// opened4 and opened6 are other interfaces for which vmsilo has switched forwarding on; kept6 are those that had it
-	// where it could be switched on for all alone.
-	opened4, opened6, kept6 *nftables.Set
-}
-
 // write adds the whole table to a batch, or that there is none when there are no TAPs.
 func (f *firewall) write(c *nftables.Conn) error {
 	f.c = c
@@ -65,61 +49,6 @@ func (f *firewall) write(c *nftables.Conn) error {
 		f.translate()
 	}
 	return nil
-}
-
-func (f *firewall) addSets() error {
-	var taps, nat, links, bridged, ports, same, through [][]byte
-	for _, t := range f.taps {
-		taps = append(taps, ifname(t.Name))
-		if t.NAT {
-			nat = append(nat, ifname(t.Name))
-		}
-		if t.Bridge != "" {
-			bridged = append(bridged, t.mac())
-		}
-		for _, p := range t.Ports {
-			// Each part of a key fills whole registers of four bytes.
-			key := append(slices.Clone(t.mac()), 0, 0)
-			key = append(key, p.protocol(), 0, 0, 0)
-			ports = append(ports, append(append(key, port(p.Number)...), 0, 0))
-		}
-	}
-	links = slices.Clone(taps)
-	for _, link := range f.links {
-		if link.Type() != "bridge" {
-			continue
-		}
-		name := ifname(link.Attrs().Name)
-		if f.ours(link.Attrs().Name) {
-			links = append(links, name)
-		}
-		same = append(same, append(slices.Clone(name), name...))
-		through = append(through, append(append(slices.Clone(name), link.Attrs().HardwareAddr...), 0, 0))
-	}
-	names := func(links []string) (all [][]byte) {
-		for _, l := range links {
-			all = append(all, ifname(l))
-		}
-		return all
-	}
-	var errs []error
-	add := func(to **nftables.Set, name string, keyType nftables.SetDatatype, keys [][]byte) {
-		set, err := addSet(f.c, f.table, name, keyType, keys...)
-		*to, errs = set, append(errs, err)
-	}
-	pair, hop := nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIFName), nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeEtherAddr)
-	service := nftables.MustConcatSetType(nftables.TypeEtherAddr, nftables.TypeInetProto, nftables.TypeInetService)
-	add(&f.sets.taps, "taps", nftables.TypeIFName, taps)
-	add(&f.sets.nat, "nat", nftables.TypeIFName, nat)
-	add(&f.sets.links, "links", nftables.TypeIFName, links)
-	add(&f.sets.bridged, "bridged", nftables.TypeEtherAddr, bridged)
-	add(&f.sets.ports, "ports", service, ports)
-	add(&f.sets.same, "same", pair, same)
-	add(&f.sets.through, "through", hop, through)
-	add(&f.sets.opened4, "opened4", nftables.TypeIFName, names(f.forwarding.V4.Links))
-	add(&f.sets.opened6, "opened6", nftables.TypeIFName, names(f.forwarding.V6.Links))
-	add(&f.sets.kept6, "kept6", nftables.TypeIFName, names(f.forwarding.V6.Kept))
-	return errors.Join(errs...)
 }
 
 // ours tells whether vmsilo made an interface.

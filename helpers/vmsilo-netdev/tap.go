@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -45,6 +46,13 @@ func (t *tap) mac() net.HardwareAddr {
 // has tells whether the host has an address of IPv6, or else of IPv4, on the TAP.
 func (t *tap) has(v6 bool) bool {
 	return slices.ContainsFunc(t.HostAddresses, func(p netip.Prefix) bool { return p.Addr().Is6() == v6 })
+}
+
+// dropIPv6 leaves out what a kernel without IPv6 cannot have and a guest with NAT can do without.
+func (t *tap) dropIPv6() {
+	if _, err := os.Stat(conf6); t.NAT && err != nil {
+		t.HostAddresses = slices.DeleteFunc(t.HostAddresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	}
 }
 
 // make makes the TAP, whose record is there, and keeps it down.
