@@ -101,6 +101,7 @@ func (f *firewall) forward() {
 	routed := f.c.AddChain(&nftables.Chain{Name: "routed", Table: f.table})
 	rule(f.c, routed, ifnameNotIn(from, f.sets.nat), drop)
 	rule(f.c, routed, ifnameIn(to, f.sets.links), drop)
+	f.dropToBridged(routed)
 	// A port of the host's that somebody leads elsewhere, as container engines do, is the host's.
 	rule(f.c, routed, redirected, otherField(transport, destinationPort, port(dns)...), drop)
 	rule(f.c, routed, accept)
@@ -111,6 +112,7 @@ func (f *firewall) forward() {
 	// br_netfilter shows here what a bridge sends from port to port.
 	rule(f.c, bridged, bothIn(f.sets.same), accept)
 	rule(f.c, bridged, ifnameIn(to, f.sets.links), drop)
+	f.dropToBridged(bridged)
 	rule(f.c, bridged, redirected, drop)
 
 	chain := f.chain("forward", nftables.ChainHookForward, nftables.ChainTypeFilter, *nftables.ChainPriorityFilter)
@@ -126,6 +128,12 @@ func (f *firewall) forward() {
 		opened6 = ifnameNotIn(from, f.sets.kept6)
 	}
 	rule(f.c, chain, family(unix.NFPROTO_IPV6), opened6, unknown, notRedirected, drop)
+}
+
+// dropToBridged drops packets to guests on bridges.
+func (f *firewall) dropToBridged(chain *nftables.Chain) {
+	rule(f.c, chain, family(unix.NFPROTO_IPV4), fieldIn(network, ip4Destination, 4, f.sets.bridged4), drop)
+	rule(f.c, chain, family(unix.NFPROTO_IPV6), fieldIn(network, ip6Destination, 16, f.sets.bridged6), drop)
 }
 
 // pairIn holds when an interface's name and a MAC address of the frame are together in a set.

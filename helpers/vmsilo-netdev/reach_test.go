@@ -158,6 +158,46 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
+// TestAcrossToBridge has guests try one on a bridge of somebody else's, where the host has an address.
+func TestAcrossToBridge(t *testing.T) {
+	for name, args := range map[string][]string{
+		"nat": natArgs, "bridge": {"--bridge=br1", "--addresses=" + guest4 + "/24," + guest6 + "/64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace(t)
+			forwardAll(t)
+			places[1].prepare(t)
+			device := "a-22"
+			if name == "bridge" {
+				device = "br1"
+				mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: device}})
+				for _, address := range []string{host4 + "/24", host6 + "/64"} {
+					tool(t, "ip", "address", "add", address, "dev", device, "nodad")
+				}
+			}
+			folder := t.TempDir()
+			a := newGuest(t, folder, "a", 0xa, args...)
+			b := newGuest(t, folder, "b", 0xb, "--bridge=br0", "--addresses=10.9.0.3/24,fd09::3/64")
+			awaitForwarding(t, b.tap)
+			if name == "bridge" {
+				awaitForwarding(t, a.tap)
+			}
+			b.knownTo("br0", others4, others6)
+			reaches := func(own, other string) bool {
+				a.sendTo(device, packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour")))
+				return b.receives([]byte("the mark of a neighbour"), grace)
+			}
+			if reaches(guest4, others4) || reaches(guest6, others6) {
+				t.Error("a reaches b")
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			if !reaches(guest4, others4) || !reaches(guest6, others6) {
+				t.Error("a does not reach b without the firewall either")
+			}
+		})
+	}
+}
+
 // TestIsolation has guests on one bridge, where the host has an address, try each other, straight and through the host.
 func TestIsolation(t *testing.T) {
 	for _, isolated := range []bool{true, false} {

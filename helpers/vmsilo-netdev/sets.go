@@ -14,6 +14,8 @@ type sets struct {
 	taps, nat, links *nftables.Set
 	// bridged are the MAC addresses of guests whose TAP is a port of a bridge: what they send to the host comes from there.
 	bridged *nftables.Set
+	// bridged4 and bridged6 are the addresses that such guests were given: what goes there does not go to a TAP.
+	bridged4, bridged6 *nftables.Set
 	// ports are what guests may reach: MAC address, protocol and port.
 	ports *nftables.Set
 	// same are bridges, twice, and through each with its own MAC address.
@@ -45,6 +47,8 @@ func (f *firewall) addSets() error {
 	add(&s.nat, "nat", ifnames, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.NAT, ifname(t.Name))} }))
 	add(&s.links, "links", ifnames, append(taps, made...))
 	add(&s.bridged, "bridged", nftables.TypeEtherAddr, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.Bridge != "", t.mac())} }))
+	add(&s.bridged4, "bridged4", nftables.TypeIPAddr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(4) }))
+	add(&s.bridged6, "bridged6", nftables.TypeIP6Addr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(16) }))
 	add(&s.ports, "ports", services, f.ofTAPs(portsOf))
 	add(&s.same, "same", pairs, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), ifname(b.Name)) }))
 	add(&s.through, "through", hops, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), padded(b.HardwareAddr)) }))
@@ -76,6 +80,16 @@ func only(wanted bool, key []byte) []byte {
 		return nil
 	}
 	return key
+}
+
+// bridgedAt returns the guest's addresses of a length, in bytes, on a bridge.
+func (t *tap) bridgedAt(length int) (keys [][]byte) {
+	for _, a := range t.Addresses {
+		if key := a.Addr().AsSlice(); t.Bridge != "" && len(key) == length {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func all(links []string) (keys [][]byte) {
