@@ -161,7 +161,10 @@ var open = map[string][]string{
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
 		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
-	"vmsilo-firewall.service": {"User=/DynamicUser="},
+	"vmsilo-firewall.service": {
+		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+	},
 	"vmsilo-user@.service": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
@@ -194,6 +197,7 @@ var shown = map[string][]string{
 	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
 	"vmsilo-resolver.service": {"ReadWritePaths"},
+	"vmsilo-firewall.service": {"ReadWritePaths"},
 	"vmsilo-user@.service":    {"InaccessiblePaths"},
 	"vmsilo-share@.socket":    {"InaccessiblePaths", "ProtectSystem"},
 }
