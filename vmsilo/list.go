@@ -104,11 +104,13 @@ func addresses(m *machine.Machine) []string {
 	all := []string{}
 	for _, i := range m.Interfaces {
 		of := i.Addresses
-		if len(of) == 0 && i.HostAddress != "" {
-			of = []string{i.HostAddress}
-		}
 		for _, text := range of {
 			all = append(all, netip.MustParsePrefix(text).Addr().String())
+		}
+		if len(of) == 0 {
+			for _, host := range i.HostAddresses {
+				all = append(all, host.Addr().String())
+			}
 		}
 	}
 	return all

@@ -79,6 +79,7 @@ func (d *doctor) tell(name string, state units.State) error {
 		if state.Paused {
 			fmt.Fprintf(d.out, "it is paused\nhint: vmsilo resume %s\n", name)
 		}
+		d.tellNetwork(name)
 		d.tellChange(name)
 		return nil
 	case "starting":
@@ -95,6 +96,18 @@ func (d *doctor) tell(name string, state units.State) error {
 		return d.tellDown(name, state)
 	}
 	return errNotUp
+}
+
+// tellNetwork says what stands in the way of a VM that runs: its interfaces have looked for that.
+func (d *doctor) tellNetwork(name string) {
+	if d.c.sound[name] == nil {
+		return
+	}
+	for _, i := range d.c.sound[name].Interfaces {
+		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service") {
+			fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
+		}
+	}
 }
 
 // tellDown says why a VM is not running that is not starting either.

@@ -207,7 +207,7 @@ func loadTree(from source) (*Node, []Error) {
 }
 
 func loadHost(from source) (Host, *Node, []Error) {
-	host := Host{User: "1000", Subnet: "10.200.0.0/13"}
+	host := Host{User: "1000", Subnet: "10.200.0.0/13", Subnet6: "fd5c:9a3e:71b0::/48"}
 	if from.path == "" {
 		return host, nil, nil
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"shared_home", d.sharedHome(vm)},
 		{"shared_directories", d.sharedDirectories(vm)},
 		{"network", d.table(field{"interfaces", d.interfaces(vm)})},
-		{"host_ports", d.notYet(d.texts(&vm.HostPorts, checkPort))},
+		{"host_ports", d.texts(&vm.HostPorts, checkPort)},
 		{"wayland", d.notYet(d.oneOf(&vm.Wayland, "context", "plain", "none"))},
 		{"wayland_proxy", d.notYet(d.oneOf(&vm.WaylandProxy, waylandProxies...))},
 		{"gpu", d.bool(&vm.GPU)},
@@ -81,7 +82,7 @@ func (d *decoder) hostFields(host *Host, defaults **Node) []field {
 	return []field{
 		{"user", d.text(&host.User, checkUser)},
 		{"defaults", func(n *Node) { *defaults = n }},
-		{"network", d.notYet(d.table(d.subnetFields(host)...))},
+		{"network", d.table(d.subnetFields(host)...)},
 	}
 }
 
@@ -128,6 +129,7 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 		StartTimeout: TimeSpan{Text: "90s", Duration: 90e9},
 		StopTimeout:  TimeSpan{Text: "60s", Duration: 60e9},
 		IdleStop:     TimeSpan{Text: "infinity", Infinite: true},
+		Subnets:      []netip.Prefix{netip.MustParsePrefix(host.Subnet), netip.MustParsePrefix(host.Subnet6)},
 		origin:       &origin{file: own.key.File, defaults: defaults},
 	}
 	var d decoder
@@ -137,6 +139,7 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 	d.table(d.vmFields(vm, &image)...)(tree)
 	d.checkShares(vm, tree)
 	d.checkAddresses(vm, tree)
+	d.checkQueues(vm, tree)
 	image.resolve(vm)
 	return vm, d.errs
 }

@@ -2,7 +2,10 @@
 // where each error stands. It reads files and does nothing else.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Host is what vmsilo.toml says about the whole host.
 type Host struct {
@@ -51,6 +54,8 @@ type VM struct {
 	User                                string
 	StartTimeout, StopTimeout, IdleStop TimeSpan
 	HypervisorArgs                      []string
+	// Subnets are the networks that automatic addresses are taken from: one of IPv4, and one of IPv6.
+	Subnets []netip.Prefix
 
 	origin *origin
 }
@@ -78,7 +83,7 @@ type Interface struct {
 	Name string
 	// MAC is lower-case and colon-separated, or "" when it is to be derived.
 	MAC string
-	// HostAddress is a CIDR for the host's side, or "".
+	// HostAddress is a CIDR for the host's side, or "". With NAT and Addresses there is one.
 	HostAddress string
 	// Bridge is the bridge that the host's side is a port of, or ""; Isolated keeps it from the other isolated ports.
 	Bridge   string

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -138,11 +139,27 @@ func netdev(m *machine.Machine, i machine.Interface, unit string) File {
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.env("Service", "TAP", i.TAP)
 	d.env("Service", "OWNER", strconv.Itoa(m.UID))
-	if i.HostAddress != "" {
-		d.env("Service", "HOST_ADDRESS", i.HostAddress)
+	d.env("Service", "MAC", i.MAC)
+	unless := func(name, value, usual string) {
+		if value != usual {
+			d.env("Service", name, value)
+		}
 	}
-	if i.MTU != 0 {
-		d.env("Service", "MTU", strconv.Itoa(i.MTU))
-	}
+	unless("HOST_ADDRESS", list(i.HostAddresses), "")
+	unless("ADDRESSES", strings.Join(i.Addresses, ","), "")
+	unless("HOST_PORTS", strings.Join(m.HostPorts, ","), "")
+	unless("NAT", strconv.FormatBool(i.NAT), "false")
+	unless("BRIDGE", i.Bridge, "")
+	unless("ISOLATED", strconv.FormatBool(i.Isolated), "true")
+	unless("MTU", strconv.Itoa(i.MTU), "0")
+	unless("QUEUES", strconv.Itoa(i.Queues), "1")
 	return d.file()
+}
+
+func list(prefixes []netip.Prefix) string {
+	var texts []string
+	for _, p := range prefixes {
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, ",")
 }

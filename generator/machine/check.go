@@ -44,7 +44,7 @@ func Check(machines []*Machine) map[string][]config.Error {
 			e := endpoint{m, i}
 			taps[i.TAP] = append(taps[i.TAP], e)
 			macs[i.MAC] = append(macs[i.MAC], e)
-			if prefix, err := netip.ParsePrefix(i.HostAddress); err == nil {
+			for _, prefix := range i.HostAddresses {
 				ranges = append(ranges, addressRange{prefix.Masked(), e})
 			}
 		}

@@ -4,6 +4,7 @@ package machine
 import (
 	"crypto/sha1"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -49,6 +50,8 @@ type Interface struct {
 	MAC string
 	// Slot is the PCI device number on bus 0.
 	Slot int
+	// HostAddresses are the host's on the TAP: the one that is configured, or one of each family with NAT.
+	HostAddresses []netip.Prefix
 }
 
 // All derives the machines of c, refuses those that clash, and returns the ones that are sound.
@@ -69,15 +72,19 @@ func All(c *config.Config) []*Machine {
 // New derives the machine of vm.
 func New(vm *config.VM) *Machine {
 	m := &Machine{VM: vm, UID: baseUID + vm.ID}
-	for i, iface := range vm.Interfaces {
-		index := firstIndex + i
-		m.Interfaces = append(m.Interfaces, Interface{
+	named := false
+	for n, iface := range vm.Interfaces {
+		index := firstIndex + n
+		i := Interface{
 			Interface: iface,
 			Index:     index,
 			TAP:       tapName(vm.Name, vm.ID, index),
 			MAC:       macAddress(vm.Name, iface),
-			Slot:      firstSlot + i,
-		})
+			Slot:      firstSlot + n,
+		}
+		i.address(vm, named)
+		named = named || i.DNS != nil
+		m.Interfaces = append(m.Interfaces, i)
 	}
 	if vm.SharedHome != "" {
 		home := config.SharedDirectory{Tag: config.HomeTag, Source: vm.SharedHome, Target: config.HomeTarget}

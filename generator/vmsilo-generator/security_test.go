@@ -24,6 +24,8 @@ var exposure = map[string]string{
 	"vmsilo-disk@.service":    "15",
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
+	"vmsilo-resolver.service": "15",
+	"vmsilo-firewall.service": "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
 	"vmsilo-idle@.service":    "15",
@@ -107,6 +109,8 @@ var instances = map[string][][2]string{
 	"vmsilo-lend@.service":    {{"vmsilo-lend@files.service", "disks"}},
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
+	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
+	"vmsilo-firewall.service": {{"vmsilo-firewall.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
 	"vmsilo-lost@.service":    {{"vmsilo-lost@demo.service", "qemu"}},
@@ -151,7 +155,15 @@ var open = map[string][]string{
 	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
-		"ProtectKernelTunables=", "RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+	},
+	"vmsilo-resolver.service": {
+		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
+	},
+	"vmsilo-firewall.service": {
+		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
+		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
 	"vmsilo-user@.service": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
@@ -181,11 +193,13 @@ var open = map[string][]string{
 // shown are settings of templates that systemd-analyze security does not look at, and "" of all of them. Who shuts less
 // out without them is caught by tests/scenarios/isolation.sh, and who shuts out too much by a guest that does not start.
 var shown = map[string][]string{
-	"":                       {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
-	"vmsilo@.service":        {"DeviceAllow", "LimitCORE"},
-	"vmsilo-netdev@.service": {"DeviceAllow"},
-	"vmsilo-user@.service":   {"InaccessiblePaths"},
-	"vmsilo-share@.socket":   {"InaccessiblePaths", "ProtectSystem"},
+	"":                        {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
+	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
+	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
+	"vmsilo-resolver.service": {"ReadWritePaths"},
+	"vmsilo-firewall.service": {"ReadWritePaths"},
+	"vmsilo-user@.service":    {"InaccessiblePaths"},
+	"vmsilo-share@.socket":    {"InaccessiblePaths", "ProtectSystem"},
 }
 
 // TestLines takes each line of hardening out of each template in its turn: either a check of systemd's finds that open

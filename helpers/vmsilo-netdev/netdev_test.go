@@ -12,7 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const owner = 70017
+const (
+	owner = 70017
+	mac   = "52:00:00:00:00:11"
+)
 
 // inNamespace gives the test a network namespace of its own, and a place for the record.
 func inNamespace(t *testing.T) (record string) {
@@ -25,11 +28,11 @@ func inNamespace(t *testing.T) (record string) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("making a network namespace: %v", err)
 	}
-	return filepath.Join(t.TempDir(), "demo:lan0.netdev")
+	return filepath.Join(t.TempDir(), "demo:lan0")
 }
 
 func addArgs(record string, more ...string) []string {
-	return append(append([]string{"add", "--tap=demo-22", "--owner=70017"}, more...), record)
+	return append(append([]string{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac}, more...), record)
 }
 
 func mustRun(t *testing.T, args ...string) {
@@ -103,7 +106,8 @@ func TestIPv6(t *testing.T) {
 	mustRun(t, addArgs(record, "--host-address=fd00::1/64")...)
 	mustHaveSettings(t, map[string]string{"accept_ra": "0", "autoconf": "0", "disable_ipv6": "0"})
 	addresses, err := netlink.AddrList(mustTAP(t), unix.AF_INET6)
-	if err != nil || len(addresses) != 1 || addresses[0].IPNet.String() != "fd00::1/64" {
+	// The order is the kernel's.
+	if err != nil || len(addresses) != 2 || fmt.Sprint(addresses[0].IPNet, addresses[1].IPNet) != "fd00::1/64 fe80::1/64" {
 		t.Errorf("addresses %v, %v", addresses, err)
 	}
 }
@@ -164,10 +168,12 @@ func TestSomebodyElses(t *testing.T) {
 // What cannot be finished is not left half-made.
 func TestHalfMade(t *testing.T) {
 	record := inNamespace(t)
-	if err := run(addArgs(record, "--host-address=nonsense")); err == nil {
-		t.Error("a wrong address is taken")
+	for _, wrong := range []string{"--host-address=nonsense", "--bridge=lo"} {
+		if err := run(addArgs(record, wrong)); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+		mustBeGone(t, record)
 	}
-	mustBeGone(t, record)
 }
 
 func TestArguments(t *testing.T) {
@@ -176,11 +182,13 @@ func TestArguments(t *testing.T) {
 		nil,
 		{"frob"},
 		{"add"},
-		{"add", "--tap=demo-22", "--owner=70017"},
-		{"add", "--owner=70017", record},
-		{"add", "--tap=", "--owner=0", "--host-address=", record},
-		{"add", "--tap=sixteen-bytes-xx", "--owner=70017", record},
-		{"add", "--tap=demo-22", "--owner=0", record},
+		{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac},
+		{"add", "--owner=70017", "--mac=" + mac, record},
+		{"add", "--tap=demo-22", "--owner=70017", record},
+		{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac, "--host-ports=53/sctp", record},
+		{"add", "--tap=", "--owner=0", "--mac=" + mac, "--host-address=", record},
+		{"add", "--tap=sixteen-bytes-xx", "--owner=70017", "--mac=" + mac, record},
+		{"add", "--tap=demo-22", "--owner=0", "--mac=" + mac, record},
 		{"remove"},
 	} {
 		if err := run(args); err == nil {

@@ -3,55 +3,120 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
 )
 
-// tap is the host's side of an interface. What is exported is what removing it takes.
+// tap is the host's side of an interface. What is exported is recorded: removing it takes that, and so does the firewall
+// of all TAPs.
 type tap struct {
 	Name  string
 	Owner uint32
+	// MAC is the guest's address.
+	MAC string
+	// Addresses are the guest's, and HostAddresses the host's on the TAP.
+	Addresses, HostAddresses []netip.Prefix `json:",omitempty"`
+	NAT                      bool           `json:",omitempty"`
+	// Bridge is the bridge that the TAP is a port of, or ""; MadeBridge tells that it is to be removed.
+	Bridge     string     `json:",omitempty"`
+	MadeBridge bool       `json:",omitempty"`
+	Ports      []hostPort `json:",omitempty"`
 
-	hostAddress string
-	mtu         int
+	isolated    bool
+	mtu, queues int
 }
 
-// add makes the TAP. The record is there before the TAP, so that nothing is made that is not recorded.
-func (t tap) add(record string) error {
-	if err := t.makeRoom(); err != nil {
-		return err
+func (t *tap) mac() net.HardwareAddr {
+	mac, err := net.ParseMAC(t.MAC)
+	if err != nil || len(mac) != 6 {
+		// A record is written after a look at it.
+		return make(net.HardwareAddr, 6)
 	}
-	if err := writeRecord(record, t); err != nil {
-		return err
+	return mac
+}
+
+// has tells whether the host has an address of IPv6, or else of IPv4, on the TAP.
+func (t *tap) has(v6 bool) bool {
+	return slices.ContainsFunc(t.HostAddresses, func(p netip.Prefix) bool { return p.Addr().Is6() == v6 })
+}
+
+// dropIPv6 leaves out what a kernel without IPv6 cannot have and a guest with NAT can do without.
+func (t *tap) dropIPv6() {
+	if _, err := os.Stat(conf6); t.NAT && err != nil {
+		t.HostAddresses = slices.DeleteFunc(t.HostAddresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	}
+}
+
+// make makes the TAP, whose record is there, and keeps it down.
+func (t *tap) make() (netlink.Link, error) {
 	link := &netlink.Tuntap{
 		LinkAttrs: netlink.LinkAttrs{Name: t.Name},
 		Mode:      netlink.TUNTAP_MODE_TAP,
-		Flags:     netlink.TUNTAP_ONE_QUEUE | netlink.TUNTAP_VNET_HDR | netlink.TUNTAP_NO_PI,
+		Flags:     netlink.TUNTAP_VNET_HDR | netlink.TUNTAP_NO_PI,
 		Owner:     t.Owner,
 		Group:     t.Owner,
+		Queues:    1,
+	}
+	// A VMM can attach one queue to one kind of TAP, and several to the other: tun_set_iff() of drivers/net/tun.c.
+	if t.queues > 1 {
+		link.Flags |= netlink.TUNTAP_MULTI_QUEUE
+	} else {
+		link.Flags |= netlink.TUNTAP_ONE_QUEUE
 	}
 	if err := netlink.LinkAdd(link); err != nil {
-		return err
+		return nil, err
 	}
 	for _, f := range link.Fds {
 		f.Close()
 	}
-	if err := t.quietIPv6(); err != nil {
-		return fmt.Errorf("keeping IPv6 off it: %w", err)
+	return link, t.quiet()
+}
+
+// quiet keeps the kernel from making addresses and routes of its own on the TAP, which it would do on the word of the guest,
+// and from telling it of the host's other addresses. Without an IPv6 address of the host's there is no IPv6 at all:
+// ip-sysctl.rst of the kernel.
+func (t *tap) quiet() error {
+	settings := map[string]string{
+		conf6 + "/accept_ra": "0", conf6 + "/autoconf": "0", conf6 + "/addr_gen_mode": "1", conf6 + "/disable_ipv6": "1",
+		conf4 + "/arp_ignore": "1",
 	}
-	if t.hostAddress != "" {
-		address, err := netlink.ParseAddr(t.hostAddress)
-		if err != nil {
-			return fmt.Errorf("reading its address: %w", err)
+	if t.has(true) {
+		settings[conf6+"/disable_ipv6"] = "0"
+	}
+	for path, value := range settings {
+		if err := set(filepath.Join(filepath.Dir(path), t.Name, filepath.Base(path)), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkLocal is what the host asks its guest from where it is: ndisc_send_ns() of net/ipv6/ndisc.c. No guest has it, since
+// theirs are made of their MAC addresses.
+var linkLocal = netip.MustParsePrefix("fe80::1/64")
+
+// configure gives the TAP what the host has of it, and raises it.
+func (t *tap) configure(link, bridge netlink.Link) error {
+	addresses := slices.Clone(t.HostAddresses)
+	if t.has(true) {
+		addresses = append(addresses, linkLocal)
+	}
+	for _, a := range addresses {
+		address := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}}
+		if a.Addr().Is6() {
+			// Nobody else can have it: it need not be asked for first.
+			address.Flags = unix.IFA_F_NODAD
 		}
 		if err := netlink.AddrAdd(link, address); err != nil {
-			return fmt.Errorf("giving it address %s: %w", t.hostAddress, err)
+			return fmt.Errorf("giving it address %s: %w", a, err)
 		}
 	}
 	if t.mtu != 0 {
@@ -59,31 +124,22 @@ func (t tap) add(record string) error {
 			return fmt.Errorf("giving it an MTU of %d: %w", t.mtu, err)
 		}
 	}
+	if bridge != nil {
+		if err := t.join(link, bridge); err != nil {
+			return err
+		}
+	}
+	if err := t.letIn(); err != nil {
+		return err
+	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("raising it: %w", err)
 	}
 	return nil
 }
 
-// quietIPv6 keeps the kernel from making addresses and routes of its own on the TAP, which it would do on the word
-// of the guest. Without an IPv6 address of the host's there is no IPv6 at all: ip-sysctl.rst of the kernel.
-func (t tap) quietIPv6() error {
-	settings := map[string]string{"accept_ra": "0", "autoconf": "0", "addr_gen_mode": "1"}
-	if !strings.Contains(t.hostAddress, ":") {
-		settings["disable_ipv6"] = "1"
-	}
-	for name, value := range settings {
-		path := filepath.Join("/proc/sys/net/ipv6/conf", t.Name, name)
-		// A kernel without IPv6 has no such file.
-		if err := os.WriteFile(path, []byte(value), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
 // makeRoom removes a TAP of ours that has the name, and fails when somebody else's interface has it.
-func (t tap) makeRoom() error {
+func (t *tap) makeRoom() error {
 	link, err := netlink.LinkByName(t.Name)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil
@@ -97,26 +153,44 @@ func (t tap) makeRoom() error {
 }
 
 // isOurs reports whether link is a TAP that belongs to the VM: the VM's uid owns nothing else.
-func (t tap) isOurs(link netlink.Link) bool {
+func (t *tap) isOurs(link netlink.Link) bool {
 	found, ok := link.(*netlink.Tuntap)
 	return ok && found.Owner == t.Owner
 }
 
-// remove removes the recorded TAP and the record; without a record there is nothing to remove.
-func remove(record string) error {
-	t, err := readRecord(record)
-	if err != nil || t.Name == "" {
+// delete removes the TAP, if it is there.
+func (t *tap) delete() error {
+	link, err := netlink.LinkByName(t.Name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) || err == nil && !t.isOurs(link) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName(t.Name)
-	switch {
-	case errors.As(err, new(netlink.LinkNotFoundError)):
-	case err != nil:
-		return fmt.Errorf("removing TAP %q: %w", t.Name, err)
-	case t.isOurs(link):
-		if err := netlink.LinkDel(link); err != nil {
-			return fmt.Errorf("removing TAP %q: %w", t.Name, err)
+	return netlink.LinkDel(link)
+}
+
+// checkAddresses finds addresses of the host's that are in networks of other interfaces: the host would reach one of the
+// two alone.
+func (t *tap) checkAddresses() error {
+	addresses, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	if err != nil {
+		return err
+	}
+	for _, mine := range t.HostAddresses {
+		for _, a := range addresses {
+			ip, _ := netip.AddrFromSlice(a.IP)
+			ones, _ := a.Mask.Size()
+			theirs := netip.PrefixFrom(ip.Unmap(), ones)
+			if mine.Addr().IsLinkLocalUnicast() || !theirs.Overlaps(mine) {
+				continue
+			}
+			name := fmt.Sprint("number ", a.LinkIndex)
+			if link, err := netlink.LinkByIndex(a.LinkIndex); err == nil {
+				name = fmt.Sprintf("%q", link.Attrs().Name)
+			}
+			return command.Errorf(`choose another "host_address", or another "subnet" in vmsilo.toml`,
+				"its network %s meets %s of interface %s", mine.Masked(), theirs, name)
 		}
 	}
-	return removeRecord(record)
+	return nil
 }

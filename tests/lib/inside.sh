@@ -111,6 +111,8 @@ leftovers() {
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
+    nft list tables 2>/dev/null | grep --regexp=" vmsilo-$word-[0-9]*\$" | sed 's/^/left: /'
+    [[ $vm != '*' ]] || nft list tables 2>/dev/null | grep ' inet vmsilo$' | sed 's/^/left: /'
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
       "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
     pgrep --list-full --full "(qemu-system|crosvm|cloud-hypervisor|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'

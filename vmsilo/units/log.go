@@ -1,6 +1,8 @@
 package units
 
 import (
+	"context"
+	"encoding/hex"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -22,9 +24,23 @@ func Log(f *Failure, lines int) []string {
 	return nil
 }
 
-func journal(match string, lines int) []string {
-	out, err := exec.Command("journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--all",
-		"--lines="+strconv.Itoa(lines), match).Output()
+// maxWarnings is how many lines of warnings of a unit are shown.
+const maxWarnings = 20
+
+// Warnings returns what a unit that has run well has warned of, as far as the caller may read the journal.
+func (m *Manager) Warnings(ctx context.Context, unit string) []string {
+	id, err := get[[]byte](ctx, m, unit, "Unit", "InvocationID")
+	if err != nil || len(id) == 0 {
+		return nil
+	}
+	return journal("_SYSTEMD_INVOCATION_ID="+hex.EncodeToString(id), maxWarnings, "PRIORITY=4")
+}
+
+func journal(match string, lines int, more ...string) []string {
+	args := append([]string{
+		"--no-pager", "--quiet", "--boot", "--output=cat", "--all", "--lines=" + strconv.Itoa(lines), match,
+	}, more...)
+	out, err := exec.Command("journalctl", args...).Output()
 	text := strings.TrimRight(string(out), "\n")
 	if err != nil || text == "" {
 		return nil

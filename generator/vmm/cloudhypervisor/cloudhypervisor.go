@@ -45,7 +45,12 @@ func Command(m *machine.Machine) []string {
 	a.add("--generic-vhost-user", fmt.Sprintf("device_type=vsock,socket=%s,queue_sizes=[128,128,128],%s",
 		quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
-		a.add("--net", fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(machine.PCI{Slot: i.Slot})))
+		net := fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(machine.PCI{Slot: i.Slot}))
+		if i.Queues > 1 {
+			// It counts both ways of each.
+			net += fmt.Sprintf(",num_queues=%d", 2*i.Queues)
+		}
+		a.add("--net", net)
 	}
 	a.add("--kernel", m.Kernel, "--initramfs", m.Initrd, "--cmdline", m.KernelCommandLine("ttyS0"))
 	return append(a, m.HypervisorArgs...)

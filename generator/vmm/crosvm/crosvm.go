@@ -52,7 +52,11 @@ func Command(m *machine.Machine) []string {
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
-		a.add("--net", fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(machine.PCI{Slot: i.Slot})))
+		net := fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(machine.PCI{Slot: i.Slot}))
+		if i.Queues > 1 {
+			net += fmt.Sprintf(",vq-pairs=%d", i.Queues)
+		}
+		a.add("--net", net)
 	}
 	if m.GPU {
 		a.add("--gpu", "context-types=cross-domain,displays=[[hidden=true]],pci-address="+pci(machine.AtGPU))

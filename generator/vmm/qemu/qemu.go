@@ -52,8 +52,14 @@ func Command(m *machine.Machine) []string {
 		a.add("-device", "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on,addr="+at(machine.AtBalloon, m))
 	}
 	for _, i := range m.Interfaces {
-		a.add("-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP))
-		a.add("-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot))
+		netdev := fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP)
+		device := fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot)
+		if i.Queues > 1 {
+			netdev += fmt.Sprintf(",queues=%d", i.Queues)
+			// An interrupt for each queue's two ways, one for control and one for configuration.
+			device += fmt.Sprintf(",mq=on,vectors=%d", 2*i.Queues+2)
+		}
+		a.add("-netdev", netdev, "-device", device)
 	}
 	a.add("-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.KernelCommandLine("ttyS0"))
 	return append(a, m.HypervisorArgs...)

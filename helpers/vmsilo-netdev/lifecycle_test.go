@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever moment vmsilo-netdev is killed in, remove leaves nothing.
+func TestKilled(t *testing.T) {
+	inet(t)
+	folder := t.TempDir()
+	record := filepath.Join(folder, "demo:lan0")
+	before := state(t)
+	half := 0
+	for n := range 40 {
+		args := append([]string{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac, "--host-ports=53/udp"}, natArgs...)
+		for _, args := range [][]string{append(args, record), {"remove", record}} {
+			c := netdev(args...)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(n) * 500 * time.Microsecond)
+			c.Process.Kill()
+			if c.Wait() != nil {
+				half++
+			}
+		}
+		mustRun(t, "remove", record)
+		if after := state(t); after != before {
+			t.Fatalf("after %d half milliseconds: %s", n, difference(before, after))
+		}
+		mustBeGone(t, record)
+	}
+	if half < 20 {
+		t.Errorf("only %d were killed in time", half)
+	}
+}
+
+// A hundred at once get in nobody's way.
+func TestParallel(t *testing.T) {
+	inet(t)
+	folder := t.TempDir()
+	before := state(t)
+	for _, verb := range []string{"add", "remove"} {
+		var all []*exec.Cmd
+		for n := range 100 {
+			args := []string{verb}
+			if verb == "add" {
+				args = append(args, fmt.Sprintf("--tap=vm%d-22", n), "--owner=70017", fmt.Sprintf("--mac=52:00:00:00:01:%02x", n), "--nat",
+					fmt.Sprintf("--host-address=10.200.1.%d/31", 2*n), fmt.Sprintf("--addresses=10.200.1.%d/31", 2*n+1))
+			}
+			c := netdev(append(args, filepath.Join(folder, fmt.Sprintf("vm%d:lan0", n)))...)
+			c.Stderr = &bytes.Buffer{}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, c)
+		}
+		for _, c := range all {
+			if err := c.Wait(); err != nil {
+				t.Errorf("%s: %v: %s", verb, err, c.Stderr)
+			}
+		}
+		if got := strings.Count(tool(t, "nft", "list", "tables"), "netdev vmsilo-"); verb == "add" && got != 100 {
+			t.Errorf("%d TAPs are filtered", got)
+		}
+	}
+	if after := state(t); after != before {
+		t.Error(difference(before, after))
+	}
+}
+
+// An address that the host has elsewhere is refused, and nothing is half-made.
+func TestAddressOfTheHost(t *testing.T) {
+	inet(t)
+	record := filepath.Join(t.TempDir(), "demo:lan0")
+	for _, address := range []string{"198.51.100.9/28", "198.51.100.2/32", "198.51.0.0/16", "2001:db8:1::7/127"} {
+		err := run(addArgs(record, "--host-address="+address))
+		if err == nil || !strings.Contains(err.Error(), `of interface "eth0"`) {
+			t.Errorf("%s: %v", address, err)
+		}
+		mustBeGone(t, record)
+	}
+}
+
+// Somebody flushes all tables of the host: refresh puts everything back.
+func TestFlushed(t *testing.T) {
+	inet(t)
+	folder := t.TempDir()
+	newGuest(t, folder, "demo", 0x11, natArgs...)
+	gone := []string{"add", "--tap=gone-22", "--owner=70017", "--mac=52:00:00:00:00:12", "--host-address=10.9.0.1/24", "--host-ports=53/udp"}
+	mustRun(t, append(gone, filepath.Join(folder, "gone:lan0"))...)
+	before := tool(t, "nft", "list", "ruleset")
+	tool(t, "nft", "flush", "ruleset")
+	mustRun(t, "refresh", folder)
+	// The order of the tables is that of their making.
+	if after := tool(t, "nft", "list", "ruleset"); difference(before, after) != "" {
+		t.Error(difference(before, after))
+	}
+	// One that is gone has no filter, and is in nobody's way.
+	tool(t, "ip", "link", "delete", "gone-22")
+	mustRun(t, "refresh", folder)
+}
+
+// What drops what the host forwards is named, with a hint in the terms of whoever made it.
+func TestObstacles(t *testing.T) {
+	const chain = "type filter hook forward priority 0; policy"
+	for _, c := range []struct{ table, chains, want string }{
+		{"ip filter", "chain FORWARD { " + chain + " drop; }; chain DOCKER-USER { }", "iptables -I DOCKER-USER -i demo-22 -j ACCEPT; "},
+		{"ip6 filter", "chain FORWARD { " + chain + " drop; }; chain ufw6-user-forward { }", "ufw route allow in on demo-22"},
+		{"inet firewalld", "chain filter_FORWARD { " + chain + " accept; }", "firewall-cmd --zone=trusted --add-interface=demo-22"},
+		{"inet own", "chain f { " + chain + " drop; }", `chain "f" of table "inet own" may drop`},
+		{"ip filter", "chain FORWARD { " + chain + " accept; }", ""},
+		{"ip filter", "chain INPUT { type filter hook input priority 0; policy drop; }", ""},
+		{"bridge own", "chain f { " + chain + " drop; }", ""},
+	} {
+		inet(t)
+		tool(t, "nft", "table "+c.table+" {\n"+c.chains+"\n}")
+		record := filepath.Join(t.TempDir(), "demo:lan0")
+		cmd := netdev(addArgs(record, natArgs...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) || (c.want == "") != (len(out) == 0) {
+			t.Errorf("%s { %s }: %v: %q, want %q", c.table, c.chains, err, out, c.want)
+		}
+		mustRun(t, "remove", record)
+	}
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// place is how a guest is connected to the host, whose addresses there are 10.9.0.1 and fd09::1.
+type place struct {
+	name, device string
+	prepare      func(t *testing.T)
+	args         []string
+}
+
+var places = []place{
+	{"routed", "a-22", func(*testing.T) {}, []string{"--host-address=10.9.0.1/24,fd09::1/64"}},
+	{"bridge", "br0", func(t *testing.T) {
+		mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
+		for _, address := range []string{"10.9.0.1/24", "fd09::1/64"} {
+			tool(t, "ip", "address", "add", address, "dev", "br0", "nodad")
+		}
+	}, []string{"--bridge=br0"}},
+}
+
+// TestHostPorts has a guest try ports of the host, on its address there and on another one, first with the firewall.
+func TestHostPorts(t *testing.T) {
+	for _, p := range places {
+		t.Run(p.name, func(t *testing.T) {
+			namespace(t)
+			tool(t, "ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+			tool(t, "ip", "address", "add", "2001:db8::1/128", "dev", "lo")
+			p.prepare(t)
+			g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA, "--host-ports=53/udp,443/tcp")...)
+			if p.name == "bridge" {
+				awaitForwarding(t, g.tap)
+			}
+			g.knownTo(p.device, own4, own6)
+			ports := map[uint16]func() int{53: heard(t, "udp", ":53"), 54: heard(t, "udp", ":54")}
+			for _, number := range []string{":443", ":22", ":53"} {
+				heard(t, "tcp", number)
+			}
+			reaches := func(address string) map[string]bool {
+				own := own4
+				if address[0] != '1' {
+					own = own6
+				}
+				got := map[string]bool{}
+				for number, count := range ports {
+					g.sendTo(p.device, packet(own, address, unix.IPPROTO_UDP, udp(1000, number, "x")))
+					got[fmt.Sprint(number, "/udp")] = count() == 1
+				}
+				for _, number := range []uint16{443, 22, 53} {
+					g.sendTo(p.device, packet(own, address, unix.IPPROTO_TCP, syn(1000, number)))
+					// The answer has the ports the other way round, and acknowledges 2.
+					answer := append(port(number), port(1000)...)
+					got[fmt.Sprint(number, "/tcp")] = g.receives(answer, grace)
+				}
+				ping := unix.IPPROTO_ICMP
+				kind := byte(8)
+				if address[0] != '1' {
+					ping, kind = unix.IPPROTO_ICMPV6, 128
+				}
+				g.sendTo(p.device, packet(own, address, byte(ping), append([]byte{kind, 0, 0, 0}, "the mark of a ping"...)))
+				got["ping"] = g.receives([]byte("the mark of a ping"), grace)
+				return got
+			}
+			addresses := []string{"10.9.0.1", "192.0.2.1", "fd09::1", "2001:db8::1"}
+			for _, address := range addresses {
+				for what, got := range reaches(address) {
+					if want := what == "53/udp" || what == "443/tcp"; got != want {
+						t.Errorf("%s of %s: reached: %v", what, address, got)
+					}
+				}
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			for _, address := range addresses {
+				for what, got := range reaches(address) {
+					if !got {
+						t.Errorf("%s of %s is not reached without the firewall either", what, address)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The host finds its guest, and hears its answers.
+func TestHostReachesGuest(t *testing.T) {
+	for _, p := range places {
+		t.Run(p.name, func(t *testing.T) {
+			namespace(t)
+			p.prepare(t)
+			g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA)...)
+			if p.name == "bridge" {
+				awaitForwarding(t, g.tap)
+			}
+			link, err := netlink.LinkByName(p.device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for own, answer := range map[string][]byte{
+				own4: frameFrom(g.mac, link.Attrs().HardwareAddr, unix.ETH_P_ARP, arp(2, g.mac, own4, "10.9.0.1")),
+				own6: frameFrom(g.mac, link.Attrs().HardwareAddr, unix.ETH_P_IPV6, packet(own6, "fd09::1", unix.IPPROTO_ICMPV6,
+					append([]byte{neighbourAdvert, 0, 0, 0, 0x60, 0, 0, 0}, append(ip(own6), append([]byte{2, 1}, g.mac...)...)...))),
+			} {
+				c, err := net.Dial("udp", net.JoinHostPort(own, "7"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.Write([]byte("a question of the host"))
+				// Who has that address? The question waits for the answer.
+				g.receives(ip(own), 5*grace)
+				g.send(answer)
+				if !g.receives([]byte("a question of the host"), 5*grace) {
+					t.Errorf("%s was not found", own)
+				}
+				local := c.LocalAddr().(*net.UDPAddr)
+				g.sendTo(p.device, packet(own, local.IP.String(), unix.IPPROTO_UDP, udp(7, uint16(local.Port), "an answer")))
+				if drain(func() error { return readOne(c) }) != 1 {
+					t.Errorf("the answer of %s was not heard", own)
+				}
+			}
+		})
+	}
+}
+
+// TestNeighbours has a guest try another one that it shares no link with, and which the host would forward to.
+func TestNeighbours(t *testing.T) {
+	b4, b6 := "10.9.9.2", "fd99::2"
+	for name, args := range map[string][2][]string{
+		"routed": {{"--host-address=10.9.0.1/24,fd09::1/64"}, {"--host-address=10.9.9.1/24,fd99::1/64"}},
+		"nat":    {{"--nat", "--host-address=10.9.0.1/24,fd09::1/64"}, {"--nat", "--host-address=10.9.9.1/24,fd99::1/64"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace(t)
+			forwardAll(t)
+			folder := t.TempDir()
+			a := newGuest(t, folder, "a", 0xa, append(args[0], addressesOfA)...)
+			b := newGuest(t, folder, "b", 0xb, append(args[1], "--addresses=10.9.9.2/24,fd99::2/64")...)
+			b.knownTo(b.tap, b4, b6)
+			reaches := func(own, other string) bool {
+				a.sendTo(a.tap, packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour")))
+				return b.receives([]byte("the mark of a neighbour"), grace)
+			}
+			if reaches(own4, b4) || reaches(own6, b6) {
+				t.Error("a reaches b")
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			if !reaches(own4, b4) || !reaches(own6, b6) {
+				t.Error("a does not reach b without the firewall either")
+			}
+		})
+	}
+}
+
+// TestAcrossToBridge has guests try one on a bridge of somebody else's, where the host has an address.
+func TestAcrossToBridge(t *testing.T) {
+	for name, args := range map[string][]string{
+		"nat": natArgs, "bridge": {"--bridge=br1", "--addresses=" + guest4 + "/24," + guest6 + "/64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace(t)
+			forwardAll(t)
+			places[1].prepare(t)
+			device := "a-22"
+			if name == "bridge" {
+				device = "br1"
+				mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: device}})
+				for _, address := range []string{host4 + "/24", host6 + "/64"} {
+					tool(t, "ip", "address", "add", address, "dev", device, "nodad")
+				}
+			}
+			folder := t.TempDir()
+			a := newGuest(t, folder, "a", 0xa, args...)
+			b := newGuest(t, folder, "b", 0xb, "--bridge=br0", "--addresses=10.9.0.3/24,fd09::3/64")
+			awaitForwarding(t, b.tap)
+			if name == "bridge" {
+				awaitForwarding(t, a.tap)
+			}
+			b.knownTo("br0", others4, others6)
+			reaches := func(own, other string) bool {
+				a.sendTo(device, packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour")))
+				return b.receives([]byte("the mark of a neighbour"), grace)
+			}
+			if reaches(guest4, others4) || reaches(guest6, others6) {
+				t.Error("a reaches b")
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			if !reaches(guest4, others4) || !reaches(guest6, others6) {
+				t.Error("a does not reach b without the firewall either")
+			}
+		})
+	}
+}
+
+// TestIsolation has guests on one bridge, where the host has an address, try each other, straight and through the host.
+func TestIsolation(t *testing.T) {
+	for _, isolated := range []bool{true, false} {
+		t.Run(fmt.Sprint(isolated), func(t *testing.T) {
+			namespace(t)
+			forwardAll(t)
+			places[1].prepare(t)
+			folder, option := t.TempDir(), fmt.Sprint("--isolated=", isolated)
+			a := newGuest(t, folder, "a", 0xa, "--bridge=br0", option, addressesOfA)
+			b := newGuest(t, folder, "b", 0xb, "--bridge=br0", option, "--addresses=10.9.0.3/24,fd09::3/64")
+			awaitForwarding(t, a.tap, b.tap)
+			b.knownTo("br0", others4, others6)
+			straight := func(own, other string) bool {
+				a.send(frameFrom(a.mac, b.mac, kindOf(own), packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour"))))
+				return b.receives([]byte("the mark of a neighbour"), grace)
+			}
+			around := func(own, other string) bool {
+				a.sendTo("br0", packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a detour")))
+				return b.receives([]byte("the mark of a detour"), grace)
+			}
+			for own, other := range map[string]string{own4: others4, own6: others6} {
+				if got := straight(own, other); got == isolated {
+					t.Errorf("%s reaches %s: %v", own, other, got)
+				}
+				if around(own, other) {
+					t.Errorf("%s reaches %s through the host", own, other)
+				}
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			for own, other := range map[string]string{own4: others4, own6: others6} {
+				if !around(own, other) {
+					t.Errorf("%s does not reach %s through the host without the firewall either", own, other)
+				}
+			}
+		})
+	}
+}
+
+// forwardAll has the host forward everything, as others have it do.
+func forwardAll(t *testing.T) {
+	tool(t, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+}
+
+// knownTo tells the host where the guest's addresses are.
+func (g *guest) knownTo(device string, addresses ...string) {
+	g.Helper()
+	for _, a := range addresses {
+		tool(g.T, "ip", "neighbour", "replace", a, "lladdr", g.mac.String(), "dev", device)
+	}
+}
+
+// sendTo sends a packet to the host, or through it.
+func (g *guest) sendTo(device string, packet []byte) {
+	g.Helper()
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		g.Fatal(err)
+	}
+	kind := uint16(unix.ETH_P_IP)
+	if packet[0]>>4 == 6 {
+		kind = unix.ETH_P_IPV6
+	}
+	g.send(frameFrom(g.mac, link.Attrs().HardwareAddr, kind, packet))
+}
