@@ -8,11 +8,11 @@
 //
 // The machine's leader is the main process of vmsilo@VM.service, and its unit is that one: machinectl terminate stops it,
 // and machinectl poweroff sends its process SIGRTMIN+4, which asks the guest to power off. systemd-machined forgets the
-// machine with the unit. A VM that has ended by now, or a host without systemd-machined, is no error.
+// machine with the unit, which goes on when a guest reboots: then the machine is told of anew. A VM that has ended by now, or a
+// host without systemd-machined, is no error.
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -33,37 +33,62 @@ func run(args []string) error {
 		return fmt.Errorf("connecting to the bus: %w", err)
 	}
 	defer conn.Close()
-	if err := register(context.Background(), conn, args[0]); err != nil {
+	leader, err := mainPID(conn, args[0])
+	if err == nil && leader != 0 {
+		err = register(conn, args[0], leader)
+	}
+	if err != nil {
 		return fmt.Errorf("telling systemd-machined of VM %q: %w", args[0], err)
 	}
 	return nil
 }
 
-// register tells of a VM: org.freedesktop.machine1(5). The machine has no root directory on the host, and no ID.
-func register(ctx context.Context, conn *dbus.Conn, vm string) error {
-	leader, err := mainPID(ctx, conn, vm)
-	if err != nil || leader == 0 {
-		return err
+// What is called here is described in org.freedesktop.machine1(5).
+const (
+	machine1 = "org.freedesktop.machine1"
+	manager  = machine1 + ".Manager."
+)
+
+// register tells of a VM. The machine has no root directory on the host, and no ID.
+func register(conn *dbus.Conn, vm string, leader uint32) error {
+	machined := conn.Object(machine1, "/org/freedesktop/machine1")
+	tell := func() error {
+		return machined.Call(manager+"RegisterMachine", 0, vm, []byte{}, "vmsilo", "vm", leader, "").Err
 	}
-	machined := conn.Object("org.freedesktop.machine1", "/org/freedesktop/machine1")
-	err = machined.CallWithContext(ctx, "org.freedesktop.machine1.Manager.RegisterMachine", 0,
-		vm, []byte{}, "vmsilo", "vm", leader, "").Err
-	var answer dbus.Error
-	if errors.As(err, &answer) && (answer.Name == "org.freedesktop.DBus.Error.ServiceUnknown" || hasEnded(answer)) {
+	err := tell()
+	if nameOf(err) == machine1+".MachineExists" && isOurs(conn, machined, vm) {
+		// That of the guest before its reboot.
+		if err = machined.Call(manager+"UnregisterMachine", 0, vm).Err; err == nil || nameOf(err) == machine1+".NoSuchMachine" {
+			err = tell()
+		}
+	}
+	switch nameOf(err) {
+	case "org.freedesktop.DBus.Error.ServiceUnknown", "System.Error.ESRCH":
 		return nil
 	}
 	return err
 }
 
-// hasEnded tells whether the leader is gone.
-func hasEnded(e dbus.Error) bool { return e.Name == "System.Error.ESRCH" }
+// isOurs tells whether the machine that has the VM's name is the VM.
+func isOurs(conn *dbus.Conn, machined dbus.BusObject, vm string) bool {
+	var path dbus.ObjectPath
+	var unit string
+	return machined.Call(manager+"GetMachine", 0, vm).Store(&path) == nil &&
+		conn.Object(machine1, path).StoreProperty(machine1+".Machine.Unit", &unit) == nil && unit == vmunit.Of(vm)
+}
+
+// nameOf returns the name of a D-Bus error, or "".
+func nameOf(err error) string {
+	var answer dbus.Error
+	_ = errors.As(err, &answer)
+	return answer.Name
+}
 
 // mainPID returns the main process of a VM's unit, or 0 when it has none.
-func mainPID(ctx context.Context, conn *dbus.Conn, vm string) (pid uint32, err error) {
+func mainPID(conn *dbus.Conn, vm string) (pid uint32, err error) {
 	var unit dbus.ObjectPath
 	systemd := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	err = systemd.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.GetUnit", 0, vmunit.Of(vm)).Store(&unit)
-	if err != nil {
+	if err := systemd.Call("org.freedesktop.systemd1.Manager.GetUnit", 0, vmunit.Of(vm)).Store(&unit); err != nil {
 		return 0, fmt.Errorf("asking systemd for its unit: %w", err)
 	}
 	err = conn.Object("org.freedesktop.systemd1", unit).StoreProperty("org.freedesktop.systemd1.Service.MainPID", &pid)

@@ -58,6 +58,16 @@ tiny_image /srv/one
 tiny_image /srv/two
 tiny_image /srv/deaf deaf
 ln --symbolic one /srv/image
+# A guest that reboots when its power button is pressed. Its end is: mov al,0xfe; out 0x64,al; hlt.
+(
+  eval "again_$(declare -f tiny_real_mode)"
+  tiny_real_mode() {
+    again_tiny_real_mode "" | head --bytes=-8
+    bytes b0 fe e6 64 f4
+  }
+  tiny_image /srv/again
+)
+configure again 7 /srv/again
 configure my-vm 4 /srv/image
 configure deaf 5 /srv/deaf
 printf 'stop_timeout = "4s"\n' >>/etc/vmsilo/deaf.toml
@@ -82,6 +92,7 @@ check "nothing runs before somebody asks" gone
 check "the tree" same "└─ /org
   └─ /org/vmsilo1
     └─ /org/vmsilo1/vm
+      ├─ /org/vmsilo1/vm/again
       ├─ /org/vmsilo1/vm/bad
       ├─ /org/vmsilo1/vm/deaf
       ├─ /org/vmsilo1/vm/my_2dvm
@@ -116,14 +127,14 @@ Unit s
 WaylandProxy s" "$(busctl introspect org.vmsilo1 "$(at work)" org.vmsilo1.VM | awk '$2 == "property" { print substr($1, 2), $3 }')"
 check "their values" same '"work" 3 "at work" "#ff8800" "/etc/vmsilo/work.toml" "inactive" false 1 "lan0" "work-22" "52:54:00:00:00:01" 22 "10.199.3.1/24" 1 "docs" "/srv" "/mnt/docs" true "qcow2" 10737418240 0 "/var/lib/vmsilo/work/ephemeral.qcow2" 1 "my-vm"' \
   "$(for property in Name Id Description Color ConfigPath ActiveState Ready Interfaces Shares RootOverlay DependsOn; do get work $property; done | xargs -d '\n')"
-check "the methods of the manager" same 'a(sso) 4 "bad" "inactive" "/org/vmsilo1/vm/bad" "deaf" "inactive" "/org/vmsilo1/vm/deaf" "my-vm" "inactive" "/org/vmsilo1/vm/my_2dvm" "work" "inactive" "/org/vmsilo1/vm/work"' \
+check "the methods of the manager" same 'a(sso) 5 "again" "inactive" "/org/vmsilo1/vm/again" "bad" "inactive" "/org/vmsilo1/vm/bad" "deaf" "inactive" "/org/vmsilo1/vm/deaf" "my-vm" "inactive" "/org/vmsilo1/vm/my_2dvm" "work" "inactive" "/org/vmsilo1/vm/work"' \
   "$(manager ListVMs)"
 check "as gdbus has them" same "(objectpath '/org/vmsilo1/vm/my_2dvm',)" \
   "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1 --method org.vmsilo1.Manager.GetVM my-vm)"
 check "gdbus finds all of it" in_order "$(gdbus introspect --system --dest org.vmsilo1 --object-path / --recurse)" \
   "node /org/vmsilo1 {" GetManagedObjects InterfacesAdded "ListVMs(out a(sso) vms)" Subscribe "Version = '0" \
   "node /org/vmsilo1/vm/work {" "readonly u Cid = 3" "node /org/vmsilo1/vm/work" || true
-check "the object manager has the VMs" same 4 "$(call /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects | grep -o '"/org/vmsilo1/vm/[a-z_0-9]*" 1 "org.vmsilo1.VM" 26' | wc -l)"
+check "the object manager has the VMs" same 5 "$(call /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects | grep -o '"/org/vmsilo1/vm/[a-z_0-9]*" 1 "org.vmsilo1.VM" 26' | wc -l)"
 check "errors of the configuration" same 'a(suus) 1 "/etc/vmsilo/bad.toml" 2 1 "unknown key \"memroy\""' \
   "$(busctl get-property org.vmsilo1 /org/vmsilo1 org.vmsilo1.Manager Errors)"
 check "and those of a VM" holds "$(get bad ConfigError)" '/etc/vmsilo/bad.toml:2:1: unknown key \"memroy\"' 'did you mean \"memory\"?'
@@ -201,6 +212,14 @@ check "poweroff of a guest that hears nothing" machinectl poweroff deaf
 check "takes its time" is deaf State '"stopped"'
 check "and is no failure" same success "$(systemctl show --property=Result --value vmsilo@deaf)"
 check "nothing is left of it" nothing_left deaf
+tiny_start again
+check "a guest that may reboot" await eval '[[ $(machines) == again ]]'
+before=$(get again MainPID)
+machinectl poweroff again
+check "reboots" await eval '[[ $(get again MainPID) != @(0|$before) ]]'
+check "and is up again" ready again
+check "as the machine that it was" await eval '[[ $(machinectl show --property=Leader --value again) == $(get again MainPID) ]]'
+systemctl stop vmsilo@again
 mv /usr/share/dbus-1/system-services/org.freedesktop.machine1.service /root/
 systemctl stop systemd-machined
 check "without systemd-machined a VM starts as well" tiny_start my-vm
