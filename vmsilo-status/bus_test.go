@@ -57,10 +57,8 @@ func newHost(t *testing.T, stay time.Duration) *host {
 	s := &service{bus: bus, systemd: h.systemd, configurations: h.configurations, stay: stay}
 	go func() { h.ended <- errors.Join(s.serve(), bus.conn.Close()) }()
 	h.configurations <- read([]string{h.folder})
-	h.client = h.connect()
-	owned := h.listen("type='signal',member='NameOwnerChanged',arg0='" + busName + "'")
 	h.systemd <- news{all: true}
-	<-owned
+	h.client = h.connect()
 	return h
 }
 

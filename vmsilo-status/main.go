@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"runtime"
 	"time"
 
 	"vmsilo/generator/config"
@@ -37,14 +38,13 @@ func run(args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("%q is too much: there are no arguments", args[0])
 	}
+	// One thread at a time: a call that goes from one to another takes longer than its answer.
+	runtime.GOMAXPROCS(1)
 	conf, err := follow(config.Path())
 	if err != nil {
 		return fmt.Errorf("following the configuration: %w", err)
 	}
-	systemd, err := listen()
-	if err != nil {
-		return fmt.Errorf("asking systemd: %w", err)
-	}
+	systemd := listen()
 	bus, err := connect()
 	if err != nil {
 		return fmt.Errorf("connecting to the bus: %w", err)

@@ -86,9 +86,9 @@ func (s *service) unsubscribe(who string) *dbus.Error {
 	return nil
 }
 
-// emit sends a signal, once the service has its name: before that, nobody knows it.
+// emit sends a signal, once all is known: what the service finds when it comes is no change.
 func (s *service) emit(path dbus.ObjectPath, iface, member string, body ...any) {
-	if s.named {
+	if s.known {
 		s.bus.emit(path, iface, member, body...)
 	}
 }

@@ -22,18 +22,22 @@ type service struct {
 	// vms are the objects by the names of the VMs, and values those of the manager's properties.
 	vms    map[string]*vm
 	values []any
-	// named tells that the service has its name.
-	named bool
+	// known tells that all is known, so that what comes is new.
+	known bool
 	// subscribers are the unique names of those who have subscribed.
 	subscribers map[string]bool
 }
 
 // errCutOff is the end of a service that the bus or systemd has left.
-var errCutOff = errors.New("the bus is gone")
+var errCutOff = errors.New("the bus or systemd is gone")
 
-// serve answers until nobody asks any more. It takes the name when all is known, so that the first answer is right.
+// serve answers until nobody asks any more. It takes the name at once, since the bus and systemd have to do then, and the
+// calls that come wait until all is known.
 func (s *service) serve() error {
 	s.tables, s.units, s.vms, s.subscribers = newTables(), units{}, map[string]*vm{}, map[string]bool{}
+	if err := s.bus.own(); err != nil {
+		return err
+	}
 	s.config = <-s.configurations
 	first, ok := <-s.systemd
 	if !ok {
@@ -41,10 +45,7 @@ func (s *service) serve() error {
 	}
 	s.units.add(first)
 	s.refreshAll()
-	if err := s.bus.own(); err != nil {
-		return err
-	}
-	s.named = true
+	s.known = true
 	idle := time.NewTimer(s.stay)
 	for {
 		select {

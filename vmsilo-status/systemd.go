@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"log"
 	"strings"
 	"sync/atomic"
@@ -36,10 +35,24 @@ type watcher struct {
 	seen      dbus.Sequence
 }
 
-// listen begins to hear systemd. The first of the news is how all units are; the channel is closed when the bus is gone.
-func listen() (<-chan news, error) {
+// listen begins to hear systemd. The first of the news is how all units are; the channel is closed when systemd cannot be
+// heard.
+func listen() <-chan news {
 	w := &watcher{signals: make(chan *dbus.Signal, maxQueue), out: make(chan news), known: map[string]*unit{}}
 	w.owner.Store("")
+	go func() {
+		defer close(w.out)
+		if err := w.connect(); err != nil {
+			log.Printf("error: asking systemd: %v", err)
+			return
+		}
+		w.watch()
+	}()
+	return w.out
+}
+
+// connect connects to the bus, and has systemd tell what happens.
+func (w *watcher) connect() error {
 	conn, err := dbus.ConnectSystemBus(
 		dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()),
 		dbus.WithIncomingInterceptor(func(m *dbus.Message) {
@@ -49,18 +62,11 @@ func listen() (<-chan news, error) {
 			}
 		}))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.conn = conn
 	conn.Signal(w.signals)
-	if err := w.subscribe(); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	go func() {
-		defer close(w.out)
-		w.watch()
-	}()
-	return w.out, nil
+	return w.subscribe()
 }
 
 // wants tells whether a signal is one of systemd that may be about a VM, or the bus's word about systemd. Anybody can send

@@ -187,7 +187,7 @@ var open = map[string][]string{
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	// An image may be in anybody's home, and in /tmp.
-	"vmsilo-status.service": {"PrivateTmp=", "ProtectHome="},
+	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},
 }
 
 // shown are settings of templates that systemd-analyze security does not look at, and "" of all of them. Who shuts less
