@@ -28,7 +28,7 @@ const (
 type object struct {
 	path       dbus.ObjectPath
 	interfaces []iface
-	get        func(n int) any
+	get        func(n int) dbus.Variant
 }
 
 // method is a method: what it takes, as a signature, and what answers.
@@ -64,7 +64,7 @@ func (s *service) answer(m *dbus.Message) ([]any, *dbus.Error) {
 func (s *service) objectAt(path dbus.ObjectPath) (object, bool) {
 	switch found := s.vmAt(path); {
 	case path == root:
-		return object{path, s.tables.manager, func(n int) any { return s.values[n] }}, true
+		return object{path, s.tables.manager, func(n int) dbus.Variant { return s.values[n] }}, true
 	case found != nil:
 		return object{path, s.tables.vm, found.get}, true
 	case path == "/", path == vms, strings.HasPrefix(string(root), string(path)+"/"):
@@ -91,7 +91,7 @@ func (o object) getAll(name string) (map[string]dbus.Variant, *dbus.Error) {
 	values := map[string]dbus.Variant{}
 	for _, of := range found {
 		for n, p := range of.properties {
-			values[p.name] = dbus.MakeVariant(o.get(n))
+			values[p.name] = o.get(n)
 		}
 	}
 	return values, err
@@ -103,7 +103,7 @@ func (o object) getOne(name, property string) (dbus.Variant, *dbus.Error) {
 	for _, of := range found {
 		for n, p := range of.properties {
 			if p.name == property {
-				return dbus.MakeVariant(o.get(n)), nil
+				return o.get(n), nil
 			}
 		}
 	}

@@ -21,7 +21,7 @@ type service struct {
 	config *configuration
 	// vms are the objects by the names of the VMs, and values those of the manager's properties.
 	vms    map[string]*vm
-	values []any
+	values []dbus.Variant
 	// known tells that all is known, so that what comes is new.
 	known bool
 	// subscribers are the unique names of those who have subscribed.

@@ -21,8 +21,8 @@ import (
 // vm is the object of a VM.
 type vm struct {
 	path dbus.ObjectPath
-	// values are those of its properties, in the order of vmProperties; what is not kept is nil.
-	values []any
+	// values are those of its properties, in the order of vmProperties; what is not kept is empty.
+	values []dbus.Variant
 	view   *view
 }
 
@@ -150,31 +150,31 @@ func (s *service) refresh(name string) {
 }
 
 // kept returns the values of properties that are not live.
-func kept[T any](properties []property[T], of T) []any {
-	values := make([]any, len(properties))
+func kept[T any](properties []property[T], of T) []dbus.Variant {
+	values := make([]dbus.Variant, len(properties))
 	for i, p := range properties {
 		if !p.live {
-			values[i] = p.value(of)
+			values[i] = dbus.MakeVariant(p.value(of))
 		}
 	}
 	return values
 }
 
 // changes returns those of the values that are not what they were.
-func changes[T any](properties []property[T], before, after []any) map[string]dbus.Variant {
+func changes[T any](properties []property[T], before, after []dbus.Variant) map[string]dbus.Variant {
 	changed := map[string]dbus.Variant{}
 	for i, p := range properties {
 		if !reflect.DeepEqual(before[i], after[i]) {
-			changed[p.name] = dbus.MakeVariant(after[i])
+			changed[p.name] = after[i]
 		}
 	}
 	return changed
 }
 
 // get returns the nth property of a VM.
-func (o *vm) get(n int) any {
+func (o *vm) get(n int) dbus.Variant {
 	if p := vmProperties[n]; p.live {
-		return p.value(o.view)
+		return dbus.MakeVariant(p.value(o.view))
 	}
 	return o.values[n]
 }
@@ -183,7 +183,7 @@ func (o *vm) get(n int) any {
 func (o *vm) interfaces() map[string]map[string]dbus.Variant {
 	values := make(map[string]dbus.Variant, len(vmProperties))
 	for n, p := range vmProperties {
-		values[p.name] = dbus.MakeVariant(o.get(n))
+		values[p.name] = o.get(n)
 	}
 	return map[string]map[string]dbus.Variant{vmInterface: values}
 }
