@@ -287,13 +287,16 @@ func TestState(t *testing.T) {
 		"vmsilo@c.service":            {active: "inactive", load: "masked"},
 		"vmsilo@d.service":            {active: "active", times: map[string]uint64{"ActiveEnterTimestamp": 7}},
 		"vmsilo-disk@d.service":       {active: "failed"},
+		"vmsilo@f.service":            {active: "active", times: map[string]uint64{"ActiveEnterTimestamp": 6}},
+		"vmsilo-vmm@f.service":        {active: "active", status: "paused"},
+		"vmsilo-vmm@g.service":        {active: "failed"},
 	}})
-	for vm, want := range map[string]string{"a": "failed 8", "b": "starting 0", "c": "masked 0", "d": "running 7", "e": "stopped 0"} {
+	for vm, want := range map[string]string{"a": "failed 8", "b": "starting 0", "c": "masked 0", "d": "running 7", "e": "stopped 0", "f": "paused 6", "g": "stopped 0"} {
 		if word, since := u.state(vm); fmt.Sprint(word, " ", since) != want {
 			t.Errorf("%s: %s %d, want %s", vm, word, since, want)
 		}
 	}
-	if concerned := u.add(news{all: true, units: map[string]*unit{"vmsilo@e.service": {}}}); strings.Join(concerned, " ") != "a b c d e" {
+	if concerned := u.add(news{all: true, units: map[string]*unit{"vmsilo@e.service": {}}}); strings.Join(concerned, " ") != "a b c d e f g" {
 		t.Errorf("%q", concerned)
 	}
 	if len(u) != 1 {

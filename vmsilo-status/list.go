@@ -2,6 +2,7 @@ package main
 
 import (
 	"log"
+	"strings"
 
 	"github.com/godbus/dbus/v5"
 
@@ -30,15 +31,15 @@ func (w *watcher) list(n news, patterns []string) {
 	n.units = map[string]*unit{}
 	var details []func()
 	for _, l := range found {
-		isVM := l.Name == vmunitOf(l.Name)
-		if !matters(l.Name) || !isVM && l.ActiveState != "failed" {
+		isVM, controls := l.Name == vmunitOf(l.Name), strings.HasPrefix(l.Name, "vmsilo-vmm@")
+		if !matters(l.Name) || !isVM && l.ActiveState != "failed" && !controls {
 			continue
 		}
 		u := &unit{load: l.LoadState, active: l.ActiveState, sub: l.SubState, times: map[string]uint64{}}
 		u.starts = l.JobType == "start" || l.JobType == "restart"
 		n.units[l.Name] = u
 		if l.LoadState == "loaded" {
-			details = append(details, w.details(l.Path, u, isVM)...)
+			details = append(details, w.details(l.Path, u, isVM || controls)...)
 		}
 	}
 	w.seen = call.ResponseSequence
@@ -52,7 +53,7 @@ func (w *watcher) list(n news, patterns []string) {
 
 // details asks for the properties of a unit that a list has not, and returns what takes the answers. A unit that goes
 // meanwhile has none.
-func (w *watcher) details(path dbus.ObjectPath, u *unit, isVM bool) (takes []func()) {
+func (w *watcher) details(path dbus.ObjectPath, u *unit, isService bool) (takes []func()) {
 	object := w.conn.Object(systemd1, path)
 	ask := func(iface, property string, take func(value any)) {
 		call := object.Go(properties+".Get", 0, nil, iface, property)
@@ -70,8 +71,9 @@ func (w *watcher) details(path dbus.ObjectPath, u *unit, isVM bool) (takes []fun
 			ask(unit1, property, func(value any) { u.times[property], _ = value.(uint64) })
 		}
 	}
-	if isVM {
+	if isService {
 		ask(service1, "MainPID", func(value any) { u.mainPID, _ = value.(uint32) })
+		ask(service1, "StatusText", func(value any) { u.status, _ = value.(string) })
 	}
 	return takes
 }

@@ -29,6 +29,8 @@ type watcher struct {
 	signals chan *dbus.Signal
 	out     chan news
 	known   map[string]*unit
+	// half are units of which the first of the two signals has come that tell of a change.
+	half map[string]unit
 	// reloading tells that systemd is; it then says what it likes of its units. What came before the answer numbered seen is
 	// in that.
 	reloading bool
@@ -38,7 +40,7 @@ type watcher struct {
 // listen begins to hear systemd. The first of the news is how all units are; the channel is closed when systemd cannot be
 // heard.
 func listen() <-chan news {
-	w := &watcher{signals: make(chan *dbus.Signal, maxQueue), out: make(chan news), known: map[string]*unit{}}
+	w := &watcher{signals: make(chan *dbus.Signal, maxQueue), out: make(chan news), known: map[string]*unit{}, half: map[string]unit{}}
 	w.owner.Store("")
 	go func() {
 		defer close(w.out)
@@ -120,6 +122,7 @@ func (w *watcher) watch() {
 func (w *watcher) tell(n news) {
 	if n.all {
 		clear(w.known)
+		clear(w.half)
 	}
 	for name, u := range n.units {
 		if u == nil {
@@ -199,19 +202,23 @@ func (w *watcher) changed(s *dbus.Signal) news {
 	name := unitName(s.Path)
 	of, _ := s.Body[0].(string)
 	values, _ := s.Body[1].(map[string]dbus.Variant)
-	isVM := name == vmunitOf(name)
-	if !matters(name) || of != unit1 && (of != service1 || !isVM) {
+	if !matters(name) || of != unit1 && of != service1 {
 		return news{}
 	}
 	u := unit{load: "loaded", active: "inactive", sub: "dead"}
 	if known := w.known[name]; known != nil {
 		u = *known
 	}
+	if half, ok := w.half[name]; ok {
+		u = half
+	}
 	store(values, "MainPID", &u.mainPID)
+	store(values, "StatusText", &u.status)
 	if of == service1 {
-		w.known[name] = &u
+		w.half[name] = u
 		return news{}
 	}
+	delete(w.half, name)
 	store(values, "ActiveState", &u.active)
 	store(values, "SubState", &u.sub)
 	if job, ok := values["Job"].Value().([]any); ok && len(job) > 0 {
@@ -224,8 +231,7 @@ func (w *watcher) changed(s *dbus.Signal) news {
 		store(values, property, &usec)
 		u.times[property] = usec
 	}
-	if !isVM && u.active != "failed" {
-		// A part is of interest when it has failed.
+	if !u.interests(name) {
 		if w.known[name] == nil {
 			return news{}
 		}

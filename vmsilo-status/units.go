@@ -9,14 +9,16 @@ import (
 	"vmsilo/internal/vmunit"
 )
 
-// unit is what systemd says of a VM's unit, or of a part that has failed. Times are in microseconds since 1970, 0 where there
+// unit is what systemd says of a VM's unit, of a part that has failed, or of what controls a VM that is paused. Times are in microseconds since 1970, 0 where there
 // was none.
 type unit struct {
 	load, active, sub string
 	// starts tells that a job is to start it.
 	starts  bool
 	mainPID uint32
-	times   map[string]uint64
+	// status is what it says of itself.
+	status string
+	times  map[string]uint64
 }
 
 // news are units that are no longer what they were, by their names. One that is gone is nil, and with all every one that is
@@ -69,23 +71,40 @@ func (u units) state(vm string) (word string, since uint64) {
 	of := u.of(vm)
 	word = vmunit.Word(of.load, of.active, of.starts)
 	since = of.times[vmunit.Since[word]]
+	if control := u[vm][vmunit.Control(vm)]; word == "running" && control != nil && control.isPaused() {
+		return "paused", since
+	}
 	if word != "stopped" {
 		return word, since
 	}
 	for name, part := range u[vm] {
 		ended := part.times[vmunit.Since["failed"]]
-		if name != vmunit.Of(vm) && part.active == "failed" && (word == "stopped" || ended < since) {
+		if keeps(name) && part.active == "failed" && (word == "stopped" || ended < since) {
 			word, since = "failed", ended
 		}
 	}
 	return word, since
 }
 
-// matters tells whether a unit is a VM's, or a part that it needs.
+func (u *unit) isPaused() bool { return u.active == "active" && u.status == vmunit.Paused }
+
+// interests tells whether a unit is in a state that makes out the VM's.
+func (u *unit) interests(name string) bool {
+	vm, part := vmunit.Split(name)
+	return part == "" || keeps(name) && u.active == "failed" || name == vmunit.Control(vm) && u.isPaused()
+}
+
+// keeps tells whether a unit is a part that its VM needs.
+func keeps(name string) bool {
+	_, part := vmunit.Split(name)
+	return part != "" && vmunit.Keeps(part)
+}
+
+// matters tells whether a unit is a VM's, a part that it needs, or what controls it.
 func matters(name string) bool {
 	vm, part := vmunit.Split(name)
-	if !strings.HasPrefix(name, "vmsilo") || !strings.Contains(name, "@") || !vmunit.Keeps(part) || !config.IsName(vm) {
+	if !strings.HasPrefix(name, "vmsilo") || !strings.Contains(name, "@") || !config.IsName(vm) {
 		return false
 	}
-	return part != "" || name == vmunit.Of(vm)
+	return part != "" && vmunit.Keeps(part) || name == vmunit.Of(vm) || name == vmunit.Control(vm)
 }

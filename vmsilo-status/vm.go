@@ -83,7 +83,7 @@ var vmProperties = []property[*view]{
 	{name: "SubState", signature: "s", value: func(v *view) any { return v.unit.sub }},
 	{name: "State", signature: "s", value: func(v *view) any { return v.state }},
 	{name: "StateTimestamp", signature: "t", value: func(v *view) any { return v.since }},
-	{name: "Ready", signature: "b", value: func(v *view) any { return v.state == "running" }},
+	{name: "Ready", signature: "b", value: func(v *view) any { return v.state == "running" || v.state == "paused" }},
 	{name: "MainPID", signature: "u", value: func(v *view) any { return v.unit.mainPID }},
 	{name: "StartTimestamp", signature: "t", value: func(v *view) any { return v.startTimestamp() }},
 	{name: "MemoryCurrent", signature: "t", live: true, value: func(v *view) any { return memory(v.name) }},
@@ -97,7 +97,9 @@ var vmProperties = []property[*view]{
 }
 
 // isUp tells whether the VM runs, or is on its way there or from there.
-func isUp(state string) bool { return state == "running" || state == "starting" || state == "stopping" }
+func isUp(state string) bool {
+	return state == "running" || state == "paused" || state == "starting" || state == "stopping"
+}
 
 // view returns how a VM is, or nil when there is none of this name: it is not configured, and does not run.
 func (s *service) view(name string) *view {

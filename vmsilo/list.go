@@ -90,7 +90,7 @@ func newListed(properties map[string]dbus.Variant) (l listed, err error) {
 	if color != "" {
 		l.Color = &color
 	}
-	up := l.State == "running" || l.State == "starting" || l.State == "stopping"
+	up := l.State == "running" || l.State == "paused" || l.State == "starting" || l.State == "stopping"
 	if up && memory != math.MaxUint64 {
 		l.Memory = &memory
 	}

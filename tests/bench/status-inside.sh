@@ -75,7 +75,7 @@ for ((n = 3; n < 13; n++)); do
 done
 systemctl daemon-reload
 tiny_start vm3
-await machinectl status vm3 >/dev/null
+await machinectl status vm3 >/dev/null 2>&1
 vm=(org.vmsilo1 /org/vmsilo1/vm/vm3 org.vmsilo1.VM)
 machine=(org.freedesktop.machine1 /org/freedesktop/machine1/machine/vm3 org.freedesktop.machine1.Machine)
 /root/ask 200 "${vm[@]}" "${machine[@]}" >/dev/null

@@ -22,6 +22,11 @@ as() { runuser --user="$1" -- "${@:2}" 2>&1; }
 service_pid() { systemctl show --property=MainPID --value vmsilo-status; }
 gone() { [[ $(systemctl is-active vmsilo-status) == inactive ]]; }
 qemu_of() { pgrep --parent "$(systemctl show --property=MainPID --value "vmsilo@$1")" qemu-system; }
+# near THEIRS OURS tells whether two numbers of bytes are alike; none is the largest there is.
+near() {
+  [[ $1 != "[not set]" && $1 != 18446744073709551615 ]] || { same 18446744073709551615 "$2" && return; }
+  [[ $2 -gt $(($1 / 2)) && $2 -lt $(($1 * 2)) ]]
+}
 machines() { machinectl list --no-legend | cut --delimiter=' ' --fields=1 | xargs; }
 
 # configure VM ID IMAGE writes its file.
@@ -45,7 +50,8 @@ sub message {
   my $fields = join("", map { padded($_) } @fields[0 .. 2]) . $fields[3];
   padded(pack("a C C C V V V", "l", 1, 0, 1, 0, ++$serial, length($fields)) . $fields);
 }
-socket(my $bus, AF_UNIX, SOCK_STREAM, 0) && connect($bus, pack_sockaddr_un("/run/dbus/system_bus_socket")) or die "$!\n";
+my $bus;
+socket($bus, AF_UNIX, SOCK_STREAM, 0) && connect($bus, pack_sockaddr_un("/run/dbus/system_bus_socket")) or die "$!\n";
 syswrite($bus, "\0AUTH EXTERNAL " . unpack("H*", $<) . "\r\n");
 sysread($bus, my $answer, 1024);
 syswrite($bus, "BEGIN\r\n" . message("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello"));
@@ -133,7 +139,7 @@ check "as gdbus has them" same "(objectpath '/org/vmsilo1/vm/my_2dvm',)" \
   "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1 --method org.vmsilo1.Manager.GetVM my-vm)"
 check "gdbus finds all of it" in_order "$(gdbus introspect --system --dest org.vmsilo1 --object-path / --recurse)" \
   "node /org/vmsilo1 {" GetManagedObjects InterfacesAdded "ListVMs(out a(sso) vms)" Subscribe "Version = '0" \
-  "node /org/vmsilo1/vm/work {" "readonly u Cid = 3" "node /org/vmsilo1/vm/work" || true
+  "node /org/vmsilo1/vm/work {" "readonly u Cid = 3" "readonly a(sssb) Shares = [('docs', "
 check "the object manager has the VMs" same 5 "$(call /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects | grep -o '"/org/vmsilo1/vm/[a-z_0-9]*" 1 "org.vmsilo1.VM" 26' | wc -l)"
 check "errors of the configuration" same 'a(suus) 1 "/etc/vmsilo/bad.toml" 2 1 "unknown key \"memroy\""' \
   "$(busctl get-property org.vmsilo1 /org/vmsilo1 org.vmsilo1.Manager Errors)"
@@ -144,7 +150,7 @@ check "bob reads" same 's "at work"' "$(as bob busctl get-property org.vmsilo1 "
 check "and writes nothing" holds "$(as bob busctl set-property org.vmsilo1 "$(at work)" org.vmsilo1.VM Color s red)" "can be read alone"
 check "nor does root" holds "$(busctl set-property org.vmsilo1 "$(at work)" org.vmsilo1.VM Color s red 2>&1)" "can be read alone"
 check "nobody else may have the name" holds "$(systemctl stop vmsilo-status
-  as bob busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.vmsilo1 0)" "not allowed to own"
+  as bob busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.vmsilo1 0)" "Access denied"
 check "a name that no VM has" holds "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1 --method org.vmsilo1.Manager.GetVM none 2>&1)" "org.vmsilo1.Error.NoSuchVM"
 check "a path that is no VM's" holds "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1/vm/none --method org.freedesktop.DBus.Properties.GetAll x 2>&1)" UnknownObject
 
@@ -161,12 +167,8 @@ check "is no longer there under the one before" holds "$(get bad Id 2>&1)" "no o
 rm /etc/vmsilo/good.toml
 check "and is gone with its file" await eval '[[ $(manager ListVMs) != *good* ]]'
 check "the boot starts what systemctl has it start" same "false true" \
-  "$(get my-vm Autostart; systemctl --quiet add-wants vmsilo.target vmsilo@my-vm.service; is my-vm Autostart true && get my-vm Autostart | xargs)"
+  "$({ get my-vm Autostart && systemctl --quiet add-wants vmsilo.target vmsilo@my-vm.service && is my-vm Autostart true && get my-vm Autostart; } | xargs)"
 rm /etc/systemd/system/vmsilo.target.wants/vmsilo@my-vm.service
-systemctl --quiet mask vmsilo@my-vm
-check "a VM that is masked" is my-vm State '"masked"'
-systemctl --quiet unmask vmsilo@my-vm
-check "and no longer is" is my-vm State '"stopped"'
 
 echo "a VM starts"
 tiny_start my-vm
@@ -174,10 +176,11 @@ tiny_start work
 check "it is up" same '"active" "running" true "running"' "$(for property in ActiveState SubState Ready State; do get work $property; done | xargs -d '\n')"
 check "its process" same "$(systemctl show --property=MainPID --value vmsilo@work)" "$(get work MainPID)"
 check "its start" same "$(date --date="$(systemctl show --property=InactiveExitTimestamp --value vmsilo@work)" +%s)" "$(($(get work StartTimestamp) / 1000000))"
-check "its memory" test "$(get work MemoryCurrent)" -gt 1000000 -a "$(get work MemoryCurrent)" -lt 1000000000
+# The kernel of this host may count none; systemd then says so, too.
+check "its memory" near "$(systemctl show --property=MemoryCurrent --value vmsilo-work.slice)" "$(get work MemoryCurrent)"
 check "what its disk takes" test "$(get work RootOverlay | cut --delimiter=' ' --fields=3)" -gt 100000
 check "vmsilo list has it" same "running" "$(as bob vmsilo list --json | jq --raw-output '.[] | select(.name == "work").state')"
-check "it is what is configured" same "false false" "$(get work ConfigChanged; get work ImageChanged | xargs)"
+check "it is what is configured" same "false false" "$({ get work ConfigChanged && get work ImageChanged; } | xargs)"
 sed -i 's/64M/80M/' /etc/vmsilo/work.toml
 check "until the file says something else" is work ConfigChanged true
 echo "# the same" >>/etc/vmsilo/work.toml && sed -i 's/80M/64M/' /etc/vmsilo/work.toml
@@ -187,7 +190,7 @@ check "another image" is work ImageChanged true
 ln --symbolic --force --no-dereference one /srv/image
 check "the same again" is work ImageChanged false
 systemctl daemon-reload
-check "a reload changes nothing" same '"active" false' "$(get work ActiveState; get work ConfigChanged | xargs)"
+check "a reload changes nothing" same '"active" false' "$({ get work ActiveState && get work ConfigChanged; } | xargs -d '\n')"
 systemctl stop vmsilo-status
 check "a service that comes later knows as much" same "\"active\" $(systemctl show --property=MainPID --value vmsilo@work) false" \
   "$(for property in ActiveState MainPID ConfigChanged; do get work $property; done | xargs -d '\n')"
@@ -208,6 +211,7 @@ check "ends one, too" is my-vm State '"stopped"'
 check "which nothing is left of" nothing_left my-vm
 check "they are no machines any more" same "" "$(machines)"
 tiny_start deaf
+check "a deaf one" await eval '[[ $(machines) == deaf ]]'
 check "poweroff of a guest that hears nothing" machinectl poweroff deaf
 check "takes its time" is deaf State '"stopped"'
 check "and is no failure" same success "$(systemctl show --property=Result --value vmsilo@deaf)"
@@ -220,6 +224,8 @@ check "reboots" await eval '[[ $(get again MainPID) != @(0|$before) ]]'
 check "and is up again" ready again
 check "as the machine that it was" await eval '[[ $(machinectl show --property=Leader --value again) == $(get again MainPID) ]]'
 systemctl stop vmsilo@again
+# Its power button is no end.
+systemctl reset-failed vmsilo@again
 mv /usr/share/dbus-1/system-services/org.freedesktop.machine1.service /root/
 systemctl stop systemd-machined
 check "without systemd-machined a VM starts as well" tiny_start my-vm
@@ -245,6 +251,7 @@ late=$(jq --slurp '[.[] | select(.type == "signal" and .member == "PropertiesCha
 check "within 100 ms of systemd: $late µs at most" test "$late" -gt 0 -a "$late" -lt 100000
 
 echo "floods"
+manager GetVM s work >/dev/null
 before=$(service_pid)
 runuser --user=bob -- talk 10000 /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects 8 &
 runuser --user=bob -- talk 10000 /org/vmsilo1/vm/none org.vmsilo1.VM Nothing 8 &
