@@ -28,14 +28,13 @@ func pathOf(vm string) dbus.ObjectPath {
 	return vms + "/" + dbus.ObjectPath(strings.ReplaceAll(vm, "-", "_2d"))
 }
 
-// vmAt returns the VM at a path, or nil.
+// vmAt returns the VM at a path, or nil. No name has a _, and no path a -.
 func (s *service) vmAt(path dbus.ObjectPath) *vm {
 	escaped, ok := strings.CutPrefix(string(path), string(vms)+"/")
-	found := s.vms[strings.ReplaceAll(escaped, "_2d", "-")]
-	if !ok || found == nil || found.path != path {
+	if !ok {
 		return nil
 	}
-	return found
+	return s.vms[strings.ReplaceAll(escaped, "_2d", "-")]
 }
 
 // listedVM is a VM in the answer of ListVMs.
