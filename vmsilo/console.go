@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"vmsilo/internal/command"
+	"vmsilo/internal/vmunit"
 	"vmsilo/vmsilo/terminal"
 	"vmsilo/vmsilo/units"
 )
@@ -72,7 +73,7 @@ func wantRunning(name string) error {
 	if err != nil || state.Word == "running" || state.Word == "starting" || state.Word == "stopping" || !readConfig().has(name) {
 		return nil
 	}
-	return command.Errorf("systemctl start "+units.Of(name), "VM %q is not running", name)
+	return command.Errorf("systemctl start "+vmunit.Of(name), "VM %q is not running", name)
 }
 
 // errVMEnded is the other side's end.

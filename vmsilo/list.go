@@ -7,15 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
+	"math"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"vmsilo/generator/machine"
+	"github.com/godbus/dbus/v5"
+
 	"vmsilo/vmsilo/terminal"
-	"vmsilo/vmsilo/units"
 )
 
 // listed is a VM in the list; its JSON is documented in vmsilo-list(1). What is not known is null.
@@ -37,16 +37,10 @@ func list(stdout, _ io.Writer, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), maxQuestion)
 	defer cancel()
-	m, err := units.Connect(ctx)
+	vms, err := askStatus(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("asking org.vmsilo1 about the VMs: %w", err)
 	}
-	defer m.Close()
-	states, err := m.States(ctx)
-	if err != nil {
-		return fmt.Errorf("asking systemd about the VMs: %w", err)
-	}
-	vms := allListed(readConfig(), states)
 	if *asJSON {
 		encoder := json.NewEncoder(stdout)
 		encoder.SetIndent("", "  ")
@@ -56,64 +50,61 @@ func list(stdout, _ io.Writer, args []string) error {
 	return printTable(stdout, vms, isFile && terminal.Is(file) && os.Getenv("NO_COLOR") == "")
 }
 
-// allListed returns the VMs in the order of their names.
-func allListed(c configured, states map[string]units.State) []listed {
-	all := []listed{}
-	for name, vm := range c.vms() {
-		l := listed{Name: name}
-		if vm.Color != "" {
-			l.Color = &vm.Color
-		}
-		if m := c.sound[name]; m != nil {
-			l.Addresses = addresses(m)
-		}
-		l.fill(states[name])
-		if _, broken := c.Broken[name]; broken && (l.State == "stopped" || l.State == "failed") {
-			l.State, l.Since = "misconfigured", nil
-		}
-		all = append(all, l)
+// askStatus returns the VMs that org.vmsilo1(7) knows, in the order of their names.
+func askStatus(ctx context.Context) ([]listed, error) {
+	conn, err := dbus.ConnectSystemBus()
+	if err != nil {
+		return nil, err
 	}
-	for name, state := range states {
-		if !c.has(name) && (state.Word == "running" || state.Word == "starting" || state.Word == "stopping") {
-			l := listed{Name: name}
-			l.fill(state)
-			all = append(all, l)
-		}
+	defer conn.Close()
+	var objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
+	err = conn.Object("org.vmsilo1", "/org/vmsilo1").
+		CallWithContext(ctx, "org.freedesktop.DBus.ObjectManager.GetManagedObjects", 0).Store(&objects)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(all, func(a, b listed) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	vms := []listed{}
+	for _, interfaces := range objects {
+		l, err := newListed(interfaces["org.vmsilo1.VM"])
+		if err != nil {
+			return nil, err
+		}
+		vms = append(vms, l)
+	}
+	slices.SortFunc(vms, func(a, b listed) int { return strings.Compare(a.Name, b.Name) })
+	return vms, nil
 }
 
-// fill notes how a VM is; nothing of it is loaded when s is zero.
-func (l *listed) fill(s units.State) {
-	l.State = cmp.Or(s.Word, "stopped")
-	if s.Paused {
-		l.State = "paused"
-	}
-	if !s.Since.IsZero() {
-		since := s.Since.Truncate(time.Second)
-		l.Since = &since
-	}
-	if s.Memory != 0 {
-		l.Memory = &s.Memory
-	}
-}
-
-// addresses returns what the guest's interfaces have as far as it is configured, and else the host's sides of them.
-func addresses(m *machine.Machine) []string {
-	all := []string{}
-	for _, i := range m.Interfaces {
-		of := i.Addresses
-		for _, text := range of {
-			all = append(all, netip.MustParsePrefix(text).Addr().String())
-		}
-		if len(of) == 0 {
-			for _, host := range i.HostAddresses {
-				all = append(all, host.Addr().String())
-			}
+// newListed returns a VM by its properties.
+func newListed(properties map[string]dbus.Variant) (l listed, err error) {
+	var color, path, problem string
+	var since, memory uint64
+	for name, to := range map[string]any{
+		"Name": &l.Name, "Color": &color, "State": &l.State, "StateTimestamp": &since, "MemoryCurrent": &memory,
+		"Addresses": &l.Addresses, "ConfigPath": &path, "ConfigError": &problem,
+	} {
+		if err := properties[name].Store(to); err != nil {
+			return l, fmt.Errorf("reading %s: %w", name, err)
 		}
 	}
-	return all
+	if color != "" {
+		l.Color = &color
+	}
+	up := l.State == "running" || l.State == "paused" || l.State == "starting" || l.State == "stopping"
+	if up && memory != math.MaxUint64 {
+		l.Memory = &memory
+	}
+	if problem != "" && (l.State == "stopped" || l.State == "failed") {
+		l.State, since = "misconfigured", 0
+	}
+	if since != 0 {
+		at := time.UnixMicro(int64(since)).Truncate(time.Second)
+		l.Since = &at
+	}
+	if path == "" || problem != "" {
+		l.Addresses = nil
+	}
+	return l, nil
 }
 
 // printTable writes a line for each VM, with a mark of its colour where one can be seen.

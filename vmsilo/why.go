@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/vmunit"
 	"vmsilo/vmsilo/units"
 )
 
@@ -91,7 +92,7 @@ func (d *doctor) tell(name string, state units.State) error {
 	case "stopping":
 		fmt.Fprintf(d.out, "%s is stopping%s\n", name, since(state.Since))
 	case "masked":
-		fmt.Fprintf(d.out, "%s is masked: nothing can start it\nhint: systemctl unmask %s\n", name, units.Of(name))
+		fmt.Fprintf(d.out, "%s is masked: nothing can start it\nhint: systemctl unmask %s\n", name, vmunit.Of(name))
 	default:
 		return d.tellDown(name, state)
 	}
@@ -123,9 +124,9 @@ func (d *doctor) tellDown(name string, state units.State) error {
 		fmt.Fprint(d.out, d.describe(cause, logLines))
 	case state.Since.IsZero():
 		// systemd soon forgets a unit that has ended well.
-		fmt.Fprintf(d.out, "%s is stopped: nobody has started it, or it ended without a failure\nhint: systemctl start %s\n", name, units.Of(name))
+		fmt.Fprintf(d.out, "%s is stopped: nobody has started it, or it ended without a failure\nhint: systemctl start %s\n", name, vmunit.Of(name))
 	default:
-		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, since(state.Since), units.Of(name))
+		fmt.Fprintf(d.out, "%s is stopped%s, and did not fail\nhint: systemctl start %s\n", name, since(state.Since), vmunit.Of(name))
 	}
 	d.tellChange(name)
 	return errNotUp

@@ -16,6 +16,9 @@ var reservedNames = []string{"vmsilo", "images", "home-template"}
 
 const nameRule = "a VM's name is a lower-case letter and up to 47 of a-z, 0-9 and -, and does not end in -"
 
+// IsName reports whether a VM may have this name.
+func IsName(name string) bool { return checkName(name) == "" }
+
 // checkName returns what is wrong with a VM's name, or "".
 func checkName(name string) string {
 	if !isWord(name, lower, lower+digits+"-", 48) || strings.HasSuffix(name, "-") {

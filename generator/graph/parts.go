@@ -10,11 +10,19 @@ import (
 	"vmsilo/internal/paths"
 )
 
-// sound returns the files of a VM that can be built.
+// sound returns the files of a VM that can be built. One of them holds the fingerprint of all, with which the VM notes at its
+// start what it was started with.
 func sound(m *machine.Machine) []File {
+	shared, files := services(m), own(m)
+	shared.env("Service", "VM_CONFIG", sum(append(files, shared.file())))
+	return append(files, shared.file())
+}
+
+// own returns the files of a VM that can be built, without what all of its services share.
+func own(m *machine.Machine) []File {
 	name := m.Name
 	needs := []string{"vmsilo-user@" + name + ".service"}
-	files := []File{services(m), sockets(m)}
+	files := []File{sockets(m)}
 	if m.Overlay.Type == "qcow2" {
 		needs = append(needs, "vmsilo-disk@"+name+".service")
 	}
@@ -81,7 +89,7 @@ func servicesOf(name string) *dropin {
 	return d
 }
 
-func services(m *machine.Machine) File {
+func services(m *machine.Machine) *dropin {
 	d := servicesOf(m.Name)
 	d.env("Service", "VM_UID", strconv.Itoa(m.UID))
 	d.env("Service", "VM_CID", strconv.Itoa(m.CID()))
@@ -92,7 +100,7 @@ func services(m *machine.Machine) File {
 		d.env("Service", "VM_OVERLAY_SIZE", strconv.FormatInt(m.Overlay.Size, 10))
 	}
 	d.env("Service", "PROGRAMS", strings.Join(programs(m), " "))
-	return d.file()
+	return d
 }
 
 // programs returns the programs that m needs, each after the package that brings it.

@@ -33,6 +33,8 @@ var exposure = map[string]string{
 	"vmsilo-run@.service":     "15",
 	"vmsilo-console@.service": "15",
 	"vmsilo-vmm@.service":     "15",
+	"vmsilo-machine@.service": "15",
+	"vmsilo-status.service":   "15",
 }
 
 // TestExposure scores every service of every golden case, as systemd puts it together of templates and drop-ins.
@@ -71,7 +73,9 @@ func servicesIn(tree, templates map[string]string) []string {
 		case !isDropin || !strings.HasSuffix(unit, ".service"):
 		case isVM:
 			for name := range templates {
-				if strings.HasSuffix(name, "@.service") && name != "vmsilo-share@.service" && name != "vmsilo-netdev@.service" {
+				if name == "vmsilo-status.service" {
+					units = append(units, name)
+				} else if strings.HasSuffix(name, "@.service") && name != "vmsilo-share@.service" && name != "vmsilo-netdev@.service" {
 					units = append(units, strings.Replace(name, "@.service", "@"+vm, 1))
 				}
 			}
@@ -82,9 +86,12 @@ func servicesIn(tree, templates map[string]string) []string {
 	return units
 }
 
-// template returns the template of a unit.
+// template returns the template of a unit, or the unit itself when it has none.
 func template(unit string) string {
-	name, _, _ := strings.Cut(unit, "@")
+	name, _, found := strings.Cut(unit, "@")
+	if !found {
+		return unit
+	}
 	return name + "@.service"
 }
 
@@ -117,6 +124,8 @@ var instances = map[string][][2]string{
 	"vmsilo-run@.service":     {{"vmsilo-run@demo.service", "qemu"}},
 	"vmsilo-idle@.service":    {{"vmsilo-idle@demo.service", "qemu"}},
 	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
+	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
+	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before they listen, and when they no longer do, they run programs.
 	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
 	"vmsilo-console@.socket": {{"vmsilo-console@demo.socket", "qemu"}},
@@ -187,7 +196,10 @@ var open = map[string][]string{
 	"vmsilo-demand@.service": {"PrivateUsers=", "User=/DynamicUser="},
 	"vmsilo-idle@.service":   {"User=/DynamicUser="},
 	// Nothing but its program is there to be protected.
-	"vmsilo-down@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	// An image may be in anybody's home, and in /tmp.
+	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},
 }
 
 // shown are settings of templates that systemd-analyze security does not look at, and "" of all of them. Who shuts less
@@ -249,6 +261,8 @@ func checks(t *testing.T, units []string) []map[string]string {
 		names[i] = fmt.Sprintf("x@%d.service", i)
 		// Services alone are looked at. Of a socket's settings, those that shut something in are a service's, too.
 		tree[names[i]] = strings.ReplaceAll(unit, "[Socket]", "[Service]\nExecStart=\nExecStart=/bin/true")
+		// A name on the bus is one unit's alone.
+		tree[names[i]] = strings.ReplaceAll(tree[names[i]], "Type=dbus\nBusName=org.vmsilo1\n", "")
 	}
 	folder := t.TempDir()
 	writeTree(t, folder, tree)

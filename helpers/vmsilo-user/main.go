@@ -3,6 +3,7 @@
 // Synopsis:
 //
 //	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--programs=PACKAGE=PROGRAM…]
+//	            [--started=PATH --config=FINGERPRINT]
 //	vmsilo-user add --vm=NAME --refusal=TEXT
 //	vmsilo-user add --vm=NAME --vms=NAMES
 //	vmsilo-user remove --vm=NAME
@@ -15,7 +16,8 @@
 // It is the first of a VM's programs to run, and so looks first whether the VM can start at all: it fails with the
 // refusal that it is given, or with the names of the VMs that there are when it is given no uid either. It fails, too,
 // when a file is not a regular file or a block device, or when a program cannot be found, and names all of them at
-// once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up.
+// once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up. What the VM is started
+// with is noted, so that it can be told later that the configuration or the image is another by then: internal/started.
 //
 // Options:
 //
@@ -25,6 +27,8 @@
 //	--uid       the user's uid and gid
 //	--folder    a folder to make, which only the user can enter; its parent must be root's alone
 //	--file      a file, and what it is to the VM
+//	--started   where to note what the VM is started with
+//	--config    the fingerprint of the VM's units
 //	--programs  programs, each by its path or to be found in PATH, after the package that brings it; between blanks
 //	--refusal   why the VM cannot start, in one or more lines
 //	--vms       the VMs that are configured
@@ -40,6 +44,7 @@ import (
 	"strconv"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/started"
 )
 
 // userdb is where systemd looks for records that last until the next boot: nss-systemd(8), "Static records".
@@ -71,7 +76,9 @@ func run(folder string, args []string) error {
 	folderPath := flags.String("folder", "", "a folder to make for the user")
 	refusal := flags.String("refusal", "", "why the VM cannot start")
 	vms := flags.String("vms", "", "the VMs that are configured")
-	var needed needs
+	noted := flags.String("started", "", "where to note what the VM is started with")
+	config := flags.String("config", "", "the fingerprint of the VM's units")
+	needed := needs{states: map[string]string{}}
 	needed.register(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -97,9 +104,12 @@ func run(folder string, args []string) error {
 		return fmt.Errorf("adding user %q: %w", name, err)
 	}
 	if *folderPath != "" {
-		return makeFolder(*folderPath, uid)
+		err = makeFolder(*folderPath, uid)
 	}
-	return nil
+	if err == nil && *noted != "" {
+		err = started.Record{Config: *config, Files: needed.states}.Write(*noted)
+	}
+	return err
 }
 
 // unknown returns the error for a VM that is not configured, while others may be.

@@ -10,14 +10,25 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/started"
 )
 
 // needs collects what a VM needs and what of it is missing.
-type needs struct{ missing []string }
+type needs struct {
+	missing []string
+	// states are those of the files that are there, as internal/started has them.
+	states map[string]string
+}
 
 // register adds the options that name what is needed.
 func (n *needs) register(flags *flag.FlagSet) {
 	flags.Func("file", "a file that the VM needs, as WHAT=PATH", func(arg string) error {
+		what, path, _ := strings.Cut(arg, "=")
+		// A file that is not there, or gone since, is missing.
+		if state, err := started.State(path); err == nil {
+			n.states[what] = state
+		}
 		return n.check(lookAtFile, arg)
 	})
 	flags.Func("programs", "programs that the VM needs, each as PACKAGE=PROGRAM", func(list string) error {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"vmsilo/internal/started"
 )
 
 func mustRun(t *testing.T, folder string, args ...string) {
@@ -107,5 +109,29 @@ func TestRefusals(t *testing.T) {
 		if _, err := os.Stat(folder); err == nil {
 			t.Errorf("%q: a user was made", c.args)
 		}
+	}
+}
+
+// What a VM is started with is noted; of a VM that cannot start there is no note.
+func TestStarted(t *testing.T) {
+	dir := t.TempDir()
+	path, kernel := filepath.Join(dir, "started"), filepath.Join(dir, "kernel")
+	args := []string{"add", "--vm=demo", "--uid=70003", "--file=kernel=" + kernel, "--started=" + path, "--config=abc"}
+	if err := run(filepath.Join(dir, "userdb"), args); err == nil {
+		t.Error("no kernel passes")
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a start that is refused is noted")
+	}
+	if err := os.WriteFile(kernel, []byte("kernel"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, filepath.Join(dir, "userdb"), args...)
+	state, err := started.State(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := started.Read(path); err != nil || got.Config != "abc" || got.Files["kernel"] != state {
+		t.Errorf("%v, error %v, want the kernel %q", got, err, state)
 	}
 }

@@ -27,8 +27,10 @@ const (
 	Demand = "/run/vmsilo.demand"
 )
 
-// These differ between distributions; the build sets them with -ldflags -X.
+// The build sets these with -ldflags -X. All but the first differ between distributions.
 var (
+	// Version is vmsilo's.
+	Version = "unknown"
 	// Virtiofsd is the Rust virtiofsd, which is on no distribution's PATH.
 	Virtiofsd = "/usr/libexec/virtiofsd"
 	// Units is the folder of the installed unit templates.

@@ -103,7 +103,7 @@ func check(images imagecheck.Images, lender string) error {
 }
 
 // Run runs the VMM's process until it ends, and returns as Main does. Signals that would end this process are the VMM's,
-// and the VMM does not outlive this process.
+// SIGRTMIN+4 has the VM stopped, and the VMM does not outlive this process.
 func (v VMM) Run(vmm *exec.Cmd) error {
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -116,16 +116,12 @@ func (v VMM) Run(vmm *exec.Cmd) error {
 	runtime.LockOSThread()
 	vmm.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, powerOff)
 	begun := time.Now()
 	if err := errors.Join(vmm.Start(), theirs.Close()); err != nil {
 		return fmt.Errorf("starting %q: %w", vmm.Path, err)
 	}
-	go func() {
-		for range signals {
-			_ = vmm.Process.Signal(syscall.SIGTERM)
-		}
-	}()
+	go obey(signals, vmm.Process)
 	waited := make(chan error, 1)
 	go func() {
 		waited <- vmm.Wait()

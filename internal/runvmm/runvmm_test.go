@@ -82,14 +82,17 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// Whoever ends the helper ends the VMM, and the helper waits for that.
+// Whoever ends the helper ends the VMM, and the helper waits for that. So does who asks for a power-off where it is not
+// known how: tests/scenarios/status.sh has the rest.
 func TestTerminated(t *testing.T) {
-	helper, _ := start(t, "trap 'sleep 0.3; exit 7' TERM; echo pid $$; while :; do sleep 0.1; done")
-	if err := helper.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if err := helper.Wait(); helper.ProcessState.ExitCode() != 7 {
-		t.Errorf("got %v, want the script's status", err)
+	for _, signal := range []syscall.Signal{syscall.SIGINT, powerOff} {
+		helper, _ := start(t, "trap 'sleep 0.3; exit 7' TERM; echo pid $$; while :; do sleep 0.1; done")
+		if err := helper.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := helper.Wait(); helper.ProcessState.ExitCode() != 7 {
+			t.Errorf("%v: got %v, want the script's status", signal, err)
+		}
 	}
 }
 

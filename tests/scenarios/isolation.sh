@@ -115,14 +115,14 @@ check "nothing runs as root" fails pgrep --list-full --uid=root --full '(^|/)(qe
 check "a console is carried" as alice bash -c 'connect "$0"' a.console
 
 echo "what each sees"
-check "the VMM of a" same "systemd vmsilo a a:home.sock vmm vsock" "$(saw vmsilo@a run)"
+check "the VMM of a" same "systemd vmsilo a a:home.sock started vmm vsock" "$(saw vmsilo@a run)"
 check "and its disk" same "a images" "$(saw vmsilo@a var)"
-check "the VMM of c, which has less, and its kernel there" same "image systemd vmsilo c vmm vsock / images" \
+check "the VMM of c, which has less, and its kernel there" same "image systemd vmsilo c started vmm vsock / images" \
   "$(saw vmsilo@c run) / $(saw vmsilo@c var)"
 check "and its initrd, and nothing else that is in /tmp" same "image / " "$(saw vmsilo@c tmp) / $(saw vmsilo@a tmp)"
 check "the vsock device" same "systemd vmsilo a vsock" "$(saw vmsilo-vsock@a run)"
-check "what hears the guest" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-notify@a run)"
-check "what carries the console" same "systemd vmsilo a vmm vsock" "$(saw vmsilo-console@a run)"
+check "what hears the guest" same "systemd vmsilo a started vmm vsock" "$(saw vmsilo-notify@a run)"
+check "what carries the console" same "systemd vmsilo a started vmm vsock" "$(saw vmsilo-console@a run)"
 check "what makes the disk" same "systemd / a" "$(saw vmsilo-disk@a run) / $(saw vmsilo-disk@a var)"
 check "what makes the TAP" same "systemd vmsilo" "$(saw vmsilo-netdev@a:eth0 run)"
 check "what makes the user" same "systemd userdb vmsilo a" "$(saw vmsilo-user@a run)"

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/vmunit"
 )
 
 // Failure is a unit that has failed.
@@ -23,21 +25,21 @@ type Failure struct {
 // Failure returns the unit that keeps a VM from running: the one that failed first when the VM was last started. It is
 // nil when none did. The VM itself must not be running.
 func (m *Manager) Failure(ctx context.Context, vm string) (*Failure, error) {
-	failed, err := m.ListUnitsByPatternsContext(ctx, []string{"failed"}, patterns(vm))
+	failed, err := m.ListUnitsByPatternsContext(ctx, []string{"failed"}, vmunit.Patterns(vm))
 	if err != nil {
 		return nil, err
 	}
-	began := m.timestamp(ctx, Of(vm), "InactiveExitTimestamp")
-	ended := m.timestamp(ctx, Of(vm), "InactiveEnterTimestamp")
+	began := m.timestamp(ctx, vmunit.Of(vm), "InactiveExitTimestamp")
+	ended := m.timestamp(ctx, vmunit.Of(vm), "InactiveEnterTimestamp")
 	var run, later *Failure
 	for _, u := range failed {
-		if _, part := split(u.Name); !keeps(part) {
+		if _, part := vmunit.Split(u.Name); !vmunit.Keeps(part) {
 			continue
 		}
 		f := &Failure{Unit: u.Name, Began: m.timestamp(ctx, u.Name, "InactiveExitTimestamp")}
 		f.Ended = m.timestamp(ctx, u.Name, "InactiveEnterTimestamp")
 		switch {
-		case u.Name != Of(vm) && f.Began.After(ended):
+		case u.Name != vmunit.Of(vm) && f.Began.After(ended):
 			// Since the VM last ran, somebody wanted to start it, and it did not come so far.
 			later = first(later, f)
 		case f.Ended.Before(began):
@@ -99,7 +101,7 @@ func (m *Manager) result(ctx context.Context, name string) string {
 
 // Fresh reports whether systemd has read the file of a sound VM as it is now.
 func (m *Manager) Fresh(ctx context.Context, vm string) bool {
-	source, err := get[string](ctx, m, Of(vm), "Unit", "SourcePath")
-	stale, _ := get[bool](ctx, m, Of(vm), "Unit", "NeedDaemonReload")
+	source, err := get[string](ctx, m, vmunit.Of(vm), "Unit", "SourcePath")
+	stale, _ := get[bool](ctx, m, vmunit.Of(vm), "Unit", "NeedDaemonReload")
 	return err != nil || source != "" && !stale
 }

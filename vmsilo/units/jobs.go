@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"vmsilo/internal/vmunit"
 )
 
 // Waits tells in words what the start of a VM is waiting for, that of the VMs that it depends on included.
@@ -17,8 +19,8 @@ func (m *Manager) Waits(ctx context.Context, vm string) []string {
 	// The list grows while it is gone through.
 	for i := 0; i < len(concerned); i++ {
 		for _, j := range jobs {
-			of, part := split(j.Unit)
-			if of != concerned[i] || !strings.HasPrefix(j.Unit, "vmsilo") || !keeps(part) {
+			of, part := vmunit.Split(j.Unit)
+			if of != concerned[i] || !strings.HasPrefix(j.Unit, "vmsilo") || !vmunit.Keeps(part) {
 				continue
 			}
 			if j.Status == "running" {
@@ -56,9 +58,9 @@ func wait(part, job, of, vm string) string {
 
 // dependencies returns the VMs that one depends on, but those of known.
 func (m *Manager) dependencies(ctx context.Context, vm string, known []string) (vms []string) {
-	required, _ := get[[]string](ctx, m, Of(vm), "Unit", "Requires")
+	required, _ := get[[]string](ctx, m, vmunit.Of(vm), "Unit", "Requires")
 	for _, name := range required {
-		if other, part := split(name); part == "" && strings.HasPrefix(name, "vmsilo@") && !slices.Contains(known, other) {
+		if other, part := vmunit.Split(name); part == "" && strings.HasPrefix(name, "vmsilo@") && !slices.Contains(known, other) {
 			vms = append(vms, other)
 		}
 	}

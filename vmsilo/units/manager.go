@@ -5,11 +5,9 @@ package units
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
-	"github.com/coreos/go-systemd/v22/unit"
 )
 
 // Manager is a connection to systemd. It is safe for concurrent use.
@@ -22,40 +20,6 @@ func Connect(ctx context.Context) (*Manager, error) {
 		return nil, fmt.Errorf("asking systemd over D-Bus: %w", err)
 	}
 	return &Manager{conn}, nil
-}
-
-// Of returns the unit of a VM.
-func Of(vm string) string { return "vmsilo@" + vm + ".service" }
-
-// Slice returns the slice of a VM.
-func Slice(vm string) string { return "vmsilo-" + unit.UnitNameEscape(vm) + ".slice" }
-
-// patterns are the names of the units of VMs, of which vm is one or *.
-func patterns(vm string) []string {
-	return []string{Of(vm), "vmsilo-*@" + vm + ".*", "vmsilo-*@" + vm + ":*"}
-}
-
-// split returns the VM of a unit, and which part of it this is: "" for the VM itself, and "share home" for
-// vmsilo-share@NAME:home.socket.
-func split(name string) (vm, part string) {
-	prefix, instance, _ := strings.Cut(name, "@")
-	instance = instance[:max(0, strings.LastIndexByte(instance, '.'))]
-	vm, of, _ := strings.Cut(instance, ":")
-	part = strings.TrimPrefix(strings.TrimPrefix(prefix, "vmsilo"), "-")
-	if of != "" {
-		part += " " + of
-	}
-	return vm, part
-}
-
-// keeps reports whether a VM needs a part to run: the others start it, clean up, or are ways to it.
-func keeps(part string) bool {
-	word, _, _ := strings.Cut(part, " ")
-	switch word {
-	case "down", "lost", "idle", "demand", "run", "console", "vmm":
-		return false
-	}
-	return true
 }
 
 // timestamp returns a property of a unit that is a time, or the zero time where there was none.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Names of the D-Bus specification, under "Standard Interfaces"; the errors are those that systemd's services use.
+const (
+	introspectable = "org.freedesktop.DBus.Introspectable"
+	peer           = "org.freedesktop.DBus.Peer"
+
+	unknownObject    = "org.freedesktop.DBus.Error.UnknownObject"
+	unknownInterface = "org.freedesktop.DBus.Error.UnknownInterface"
+	unknownMethod    = "org.freedesktop.DBus.Error.UnknownMethod"
+	unknownProperty  = "org.freedesktop.DBus.Error.UnknownProperty"
+	readOnly         = "org.freedesktop.DBus.Error.PropertyReadOnly"
+	invalidArgs      = "org.freedesktop.DBus.Error.InvalidArgs"
+)
+
+// object is what answers at a path: the manager, a VM, or what is on the way to them. get returns the value of the nth of its
+// properties, which are all of one interface.
+type object struct {
+	path       dbus.ObjectPath
+	interfaces []iface
+	get        func(n int) dbus.Variant
+}
+
+// method is a method: what it takes, as a signature, and what answers.
+type method struct {
+	takes string
+	call  func(s *service, o object, m *dbus.Message) ([]any, *dbus.Error)
+}
+
+// answer answers a call.
+func (s *service) answer(m *dbus.Message) ([]any, *dbus.Error) {
+	path := header[dbus.ObjectPath](m, dbus.FieldPath)
+	o, ok := s.objectAt(path)
+	if !ok {
+		return nil, failure(unknownObject, "there is no object %s", brief(string(path)))
+	}
+	member := header[string](m, dbus.FieldMember)
+	interfaces, err := o.named(header[string](m, dbus.FieldInterface))
+	if err != nil {
+		return nil, err
+	}
+	n := slices.IndexFunc(interfaces, func(i iface) bool { return i.methods[member].call != nil })
+	if n < 0 {
+		return nil, failure(unknownMethod, "object %s has no method %s of that interface", path, brief(member))
+	}
+	found := interfaces[n].methods[member]
+	if takes := header[dbus.Signature](m, dbus.FieldSignature).String(); takes != found.takes {
+		return nil, failure(invalidArgs, "%s takes %q, and got %s", member, found.takes, brief(takes))
+	}
+	return found.call(s, o, m)
+}
+
+// objectAt returns what is at a path.
+func (s *service) objectAt(path dbus.ObjectPath) (object, bool) {
+	switch found := s.vmAt(path); {
+	case path == root:
+		return object{path, s.tables.manager, func(n int) dbus.Variant { return s.values[n] }}, true
+	case found != nil:
+		return object{path, s.tables.vm, found.get}, true
+	case path == "/", path == vms, strings.HasPrefix(string(root), string(path)+"/"):
+		return object{path, s.tables.way, nil}, true
+	}
+	return object{}, false
+}
+
+// named returns the interfaces of that name, or all when it is "".
+func (o object) named(name string) ([]iface, *dbus.Error) {
+	if name == "" {
+		return o.interfaces, nil
+	}
+	n := slices.IndexFunc(o.interfaces, func(i iface) bool { return i.name == name })
+	if n < 0 {
+		return nil, failure(unknownInterface, "object %s has no interface %s", o.path, brief(name))
+	}
+	return o.interfaces[n : n+1], nil
+}
+
+// getAll returns the properties of an interface.
+func (o object) getAll(name string) (map[string]dbus.Variant, *dbus.Error) {
+	found, err := o.named(name)
+	values := map[string]dbus.Variant{}
+	for _, of := range found {
+		for n, p := range of.properties {
+			values[p.name] = o.get(n)
+		}
+	}
+	return values, err
+}
+
+// getOne returns one property.
+func (o object) getOne(name, property string) (dbus.Variant, *dbus.Error) {
+	found, err := o.named(name)
+	for _, of := range found {
+		for n, p := range of.properties {
+			if p.name == property {
+				return o.get(n), nil
+			}
+		}
+	}
+	if err == nil {
+		err = failure(unknownProperty, "object %s has no property %s of that interface", o.path, brief(property))
+	}
+	return dbus.Variant{}, err
+}
+
+// set refuses: whoever wants to change something talks to systemd.
+func (o object) set(iface, property string) *dbus.Error {
+	if _, err := o.getOne(iface, property); err != nil {
+		return err
+	}
+	return failure(readOnly, "property %s can be read alone", property)
+}
+
+// failure is an error of D-Bus.
+func failure(name, format string, args ...any) *dbus.Error {
+	return dbus.NewError(name, []any{fmt.Sprintf(format, args...)})
+}
+
+// maxQuoted is how much of what a caller has sent is in an answer, in bytes.
+const maxQuoted = 100
+
+// brief quotes what a caller has sent.
+func brief(text string) string {
+	if len(text) > maxQuoted {
+		text = strings.ToValidUTF8(text[:maxQuoted], "") + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// machineID returns the machine's name: machine-id(5).
+func machineID() (string, *dbus.Error) {
+	id, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		return "", dbus.MakeFailedError(err)
+	}
+	return strings.TrimSpace(string(id)), nil
+}
