@@ -157,7 +157,7 @@ check "what is vmsilo's own may not" same "" "$(saw vmsilo-notify@a filter)"
 check "the guest's memory is in no core dump" same 0 "$(saw vmsilo@a core)"
 
 echo "other users of the host"
-check "the sockets of b are these" same "b.console b.run b/vmm/console.sock b/vmm/qmp.sock b/vsock/host.sock b/vsock/host.sock_5001 b/vsock/vhost.sock b:home.sock" \
+check "the sockets of b are these" same "b.console b.run b.vmm b/vmm/console.sock b/vmm/qmp.sock b/vsock/host.sock b/vsock/host.sock_5001 b/vsock/vhost.sock b:home.sock" \
   "$(sockets b | xargs)"
 # Whoever else it is: another VM, the user of another VM; and for a, the user of b.
 while read -r who vm owner; do
@@ -175,8 +175,8 @@ bob a alice
 END
 # That all of this would work for somebody.
 check "b itself: its TAP is in use" denied "busy" as vmsilo-b bash -c 'attach "$0"' b-22
-check "b itself: its sockets" all as vmsilo-b test -w < <(sockets b | grep --invert-match --extended-regexp '\.(console|run)$' | sed 's,^,/run/vmsilo/,')
-check "bob: those of b that are for people" all as bob bash -c 'connect "$0"' < <(sockets b | grep --extended-regexp '\.(console|run)$')
+check "b itself: its sockets" all as vmsilo-b test -w < <(sockets b | grep --invert-match --extended-regexp '\.(console|run|vmm)$' | sed 's,^,/run/vmsilo/,')
+check "bob: those of b that are for people" all as bob bash -c 'connect "$0"' < <(sockets b | grep --extended-regexp '\.(console|run|vmm)$')
 check "b itself: its disk" as vmsilo-b test -r /var/lib/vmsilo/b/ephemeral.qcow2
 check "b itself: a signal to its VMM" as vmsilo-b kill -s CONT "$(main_pid vmsilo@b)"
 check "root: a trace of it" trace "$(main_pid vmsilo@b)"
