@@ -103,9 +103,12 @@ func (m *Manager) state(ctx context.Context, vm string, u dbus.UnitStatus) State
 		s.Since = m.timestamp(ctx, u.Name, property)
 	}
 	if s.Word == "running" {
-		// vmsilo-vmm says so, for as long as it is so.
-		status, _ := get[string](ctx, m, "vmsilo-vmm@"+vm+".service", "Service", "StatusText")
-		s.Paused = status == "paused"
+		// vmsilo-vmm says so, for as long as it is so. systemd keeps what a service has said beyond its end.
+		control := "vmsilo-vmm@" + vm + ".service"
+		if status, _ := get[string](ctx, m, control, "Service", "StatusText"); status == "paused" {
+			active, _ := get[string](ctx, m, control, "Unit", "ActiveState")
+			s.Paused = active == "active"
+		}
 	}
 	if s.Word == "running" || s.Word == "starting" || s.Word == "stopping" {
 		if memory, err := get[uint64](ctx, m, Slice(vm), "Slice", "MemoryCurrent"); err == nil && memory != math.MaxUint64 {
