@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -13,8 +14,12 @@ import (
 	"vmsilo/internal/console"
 )
 
-// answerTime is how long cloud-hypervisor may take to answer.
-const answerTime = 10 * time.Second
+const (
+	// answerTime is how long cloud-hypervisor may take to answer.
+	answerTime = 10 * time.Second
+	// maxAnswer is how much of its answer is read, in bytes: the configuration of a VM with all devices has some KiB.
+	maxAnswer = 1 << 20
+)
 
 // offer carries clients to the guest's console until that ends. A VM does without when there is none.
 func offer(clients net.Listener, api string) {
@@ -34,6 +39,9 @@ func offer(clients net.Listener, api string) {
 	console.Carry(clients, port)
 }
 
+// terminals is where pseudo terminals are: pts(4).
+const terminals = "/dev/pts/"
+
 // terminal asks cloud-hypervisor for the path of the pseudo terminal that is the guest's console: vm.info of its docs/api.md.
 func terminal(api string) (string, error) {
 	conn, err := net.DialTimeout("unix", api, answerTime)
@@ -47,7 +55,7 @@ func terminal(api string) (string, error) {
 	if _, err := fmt.Fprint(conn, "GET /api/v1/vm.info HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return "", err
 	}
-	answer := bufio.NewReader(conn)
+	answer := bufio.NewReader(io.LimitReader(conn, maxAnswer))
 	status, err := answer.ReadString('\n')
 	if err != nil {
 		return "", err
@@ -67,5 +75,10 @@ func terminal(api string) (string, error) {
 	if err := json.NewDecoder(answer).Decode(&info); err != nil {
 		return "", fmt.Errorf("reading its answer: %w", err)
 	}
-	return info.Config.Console.File, nil
+	// cloud-hypervisor may be the guest's by now.
+	path := info.Config.Console.File
+	if !strings.HasPrefix(path, terminals) || strings.Contains(path[len(terminals):], "/") {
+		return "", fmt.Errorf("%q is no pseudo terminal", path)
+	}
+	return path, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -33,17 +34,23 @@ func answering(t *testing.T, answer string) string {
 
 func TestTerminal(t *testing.T) {
 	const ok = "HTTP/1.1 200 \r\nServer: Cloud Hypervisor API\r\nContent-Length: 9\r\n\r\n"
+	const console = `{"config":{"console":{"file":"/dev/pts/7"}}}`
 	for answer, want := range map[string]string{
 		ok + `{"config":{"serial":{"file":null},"console":{"file":"/dev/pts/7","mode":"Pty"}},"state":"Running"}`: "/dev/pts/7",
-		"HTTP/1.1 500 \r\n\r\n{}":                    "",
-		ok + "{{":                                    "",
-		"HTTP/1.1 200 \r\n":                          "",
-		ok + `{"config":{"console":{"file":7}}}`:     "",
-		ok + `{"config":{"console":"/dev/pts/7"}} x`: "",
+		"HTTP/1.1 500 \r\n\r\n{}":                                               "",
+		ok + "{{":                                                               "",
+		"HTTP/1.1 200 \r\n":                                                     "",
+		ok + `{"config":{"console":{"file":7}}}`:                                "",
+		ok + `{"config":{"console":{}}}`:                                        "",
+		ok + `{"config":{"console":{"file":"/run/fifo"}}}`:                      "",
+		ok + `{"config":{"console":{"file":"/dev/pts/../zero"}}}`:               "",
+		"HTTP/1.1 200 " + strings.Repeat("x", maxAnswer) + "\r\n\r\n" + console: "",
+		ok + strings.Repeat(" ", maxAnswer) + console:                           "",
+		ok + `{"config":{"console":"/dev/pts/7"}} x`:                            "",
 	} {
 		got, err := terminal(answering(t, answer))
 		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v", answer, got, err)
+			t.Errorf("%.200q: %q, %v", answer, got, err)
 		}
 	}
 	if _, err := terminal("/nonexistent"); err == nil {

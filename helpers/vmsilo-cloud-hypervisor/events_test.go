@@ -54,6 +54,19 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// There is one guest, however often it is said to have booted.
+func TestBootedOnce(t *testing.T) {
+	booted := make(chan bool, 100)
+	end := strings.NewReader(strings.Repeat(event("vm", "booted"), 100))
+	listen(end, func() { booted <- true }, func() {})
+	<-booted
+	select {
+	case <-booted:
+		t.Error("it boots again")
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
 // What goes on after a reboot ends, and says so in its status.
 func TestReboot(t *testing.T) {
 	script := "printf '" + strings.ReplaceAll(event("vm", "rebooting"), "\n", "\\n") + "' >&3; exec sleep 60"

@@ -6,10 +6,11 @@
 //
 // Description:
 //
-// A guest that is paused goes on, so that it hears of its end. It asks the guest's vmsilo-control to power off, and has half of the time for that. It then presses the VM's power
+// It asks the guest's vmsilo-control to power off, and has half of the time for that. It then presses the VM's power
 // button through the control socket of the VMM, which is in FOLDER under the name of its protocol; after three quarters
 // of the time it tells the VMM to quit, and after seven eighths it kills it. A guest or a VMM that cannot be asked costs no
-// time. It prints a line for each of these that did not end the VM. Without a process there is nothing to do.
+// time. It prints a line for each of these that did not end the VM. Without a process there is nothing to do. A guest that
+// is paused goes on first, so that it hears of its end.
 //
 // Options:
 //

@@ -33,6 +33,8 @@ type server struct {
 	// tell tells how the VM is.
 	tell   func(status string)
 	paused bool
+	// gone is closed when folder has gone; it is nil until that has to be known.
+	gone chan struct{}
 }
 
 // serve serves one connection after the other.
@@ -62,15 +64,25 @@ func (s *server) serve(socket *net.UnixListener) error {
 
 // stay has serve wait for the next request, however long that takes, unless the VMM ends.
 func (s *server) stay(socket *net.UnixListener) error {
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+		go func() {
+			// Nothing has this name.
+			_ = await.File(filepath.Join(s.folder, ".none"))
+			close(s.gone)
+			_ = socket.SetDeadline(time.Now())
+		}()
+	}
 	if err := socket.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	go func() {
-		// Nothing has this name.
-		_ = await.File(filepath.Join(s.folder, ".none"))
-		_ = socket.SetDeadline(time.Now())
-	}()
-	return nil
+	select {
+	case <-s.gone:
+		// That deadline may have been before this one.
+		return socket.SetDeadline(time.Now())
+	default:
+		return nil
+	}
 }
 
 // answer answers one request. That the other end is gone by then is no error.

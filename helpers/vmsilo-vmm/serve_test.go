@@ -108,6 +108,46 @@ func TestStays(t *testing.T) {
 	v.end(t)
 }
 
+// Who pauses a VM again and again has it watched once: a user may have 128 instances of inotify by default.
+func TestPausedOften(t *testing.T) {
+	v := newVM(t, time.Minute, `"Ok"`)
+	for range 20 {
+		for _, request := range []string{"pause\n", "resume\n"} {
+			if got := v.ask(t, request); got != "OK" {
+				t.Fatalf("%q: %q", request, got)
+			}
+			<-v.told
+		}
+	}
+	if got := v.ask(t, "pause\n"); got != "OK" {
+		t.Fatal(got)
+	}
+	if n := watches(t); n > 1 {
+		t.Errorf("%d instances of inotify", n)
+	}
+	v.stop()
+	if err := os.RemoveAll(v.folder); err != nil {
+		t.Fatal(err)
+	}
+	v.end(t)
+}
+
+// watches counts this process's instances of inotify.
+func watches(t *testing.T) (n int) {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		// What was open a moment ago may be closed.
+		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); strings.Contains(to, "inotify") {
+			n++
+		}
+	}
+	return n
+}
+
 // The end of the VMM is the end of a server that stays.
 func TestVMMEnds(t *testing.T) {
 	v := newVM(t, time.Minute, `"Ok"`)

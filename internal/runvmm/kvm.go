@@ -26,6 +26,10 @@ func tryKVM(path string) error {
 	}
 	defer unix.Close(kvm)
 	vm, err := unix.IoctlRetInt(kvm, kvmCreateVM)
+	// A signal interrupts it, and Go has signals of its own.
+	for errors.Is(err, unix.EINTR) {
+		vm, err = unix.IoctlRetInt(kvm, kvmCreateVM)
+	}
 	if err != nil {
 		return fmt.Errorf("making a virtual machine with %q: %w", path, err)
 	}

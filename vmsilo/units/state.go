@@ -30,9 +30,11 @@ func (m *Manager) State(ctx context.Context, vm string) (State, error) {
 		s.Since = m.timestamp(ctx, units[0].Name, property)
 	}
 	if s.Word == "running" {
-		// vmsilo-vmm says so, for as long as it is so.
-		status, _ := get[string](ctx, m, vmunit.Control(vm), "Service", "StatusText")
-		s.Paused = status == vmunit.Paused
+		// vmsilo-vmm says so, for as long as it is so. systemd keeps what a service has said beyond its end.
+		if status, _ := get[string](ctx, m, vmunit.Control(vm), "Service", "StatusText"); status == vmunit.Paused {
+			active, _ := get[string](ctx, m, vmunit.Control(vm), "Unit", "ActiveState")
+			s.Paused = active == "active"
+		}
 	}
 	return s, nil
 }

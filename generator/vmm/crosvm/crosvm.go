@@ -102,7 +102,7 @@ type args []string
 func (a *args) add(words ...string) { *a = append(*a, words...) }
 
 // lent adds the nth of the disks that are borrowed, whose descriptor is that of lending.First and n. Its format is what
-// its header says, which vmsilo-disk has compared.
+// its header says, which vmsilo-crosvm has compared.
 func (a *args) lent(n int, d config.Disk) {
 	mode := ""
 	if d.ReadOnly {
