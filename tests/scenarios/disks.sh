@@ -38,11 +38,11 @@ check "the guest has them by their serials" same "vmsilo-archive 1M 1 vmsilo-d1 
 check "and by names in /dev" guest files 'cd /dev/disk/by-id && ls virtio-vmsilo-data virtio-vmsilo-grows virtio-vmsilo-d5'
 # shellcheck disable=SC2016 # for the guest
 check "every device is where docs/pci.md has it" same "$(
-  printf '02.%s block\n' {0..7} && printf '03.0 block\n04.0 virtiofs\n04.1 virtiofs\n05.0 vmw_vsock\n' && printf '05.%s block\n' {1..3} &&
-    printf '06.0 rng\n06.1 balloon\n' && printf '%s virtiofs\n' 0{7..9}.0 0{a..f}.0 && printf '%s net\n' 1{0..9}.0 1{a..e}.0
+  printf '02.%s block\n' {0..7} && printf '03.0 block\n04.0 fs\n04.1 fs\n05.0 vsock\n' && printf '05.%s block\n' {1..3} &&
+    printf '06.0 rng\n06.1 balloon\n' && printf '%s fs\n' 0{7..9}.0 0{a..f}.0 && printf '%s net\n' 1{0..9}.0 1{a..e}.0
 )" "$(guest files 'cd /sys/bus/pci/devices && for d in */virtio*; do
-    driver=$(basename "$(realpath "$d/driver")") && case $driver in virtio_blk) driver=block ;; esac
-    driver=${driver#virtio_} && d=${d%/*} && echo "${d#0000:00:} ${driver%_virtio_transport}"; done')"
+    case $(cat "$d/device") in 0x0001) what=net ;; 0x0002) what=block ;; 0x0004) what=rng ;; 0x0005) what=balloon ;; 0x0013) what=vsock ;; 0x001a) what=fs ;; esac
+    d=${d%/*} && echo "${d#0000:00:} $what"; done')"
 check "the first interface is the first, whatever else there is" guest files 'ls /sys/bus/pci/devices/0000:00:10.0/virtio*/net/lan0'
 check "the first disk is the first" same vmsilo-archive "$(guest files 'cat /sys/bus/pci/devices/0000:00:02.1/virtio*/block/*/serial; echo')"
 check "and a share is behind the home" guest files 'mountpoint /srv/s10 && ls /sys/bus/pci/devices/0000:00:04.1/virtio*'
