@@ -137,7 +137,8 @@ func belongs(m *machine.Machine, unit string) *dropin {
 
 // lend returns the drop-in of what opens the VM's disks; where the VM has none, it lends none.
 func lend(m *machine.Machine) File {
-	d := newDropin("vmsilo-lend@" + m.Name + ".service")
+	// By the name of the drop-in of all services it would stand in that one's place: systemd.unit(5).
+	d := newNamedDropin("vmsilo-lend@"+m.Name+".service", "50-vmsilo-disks.conf")
 	d.exec("Service", "ExecStart", vmm.Lend(m))
 	return d.file()
 }
