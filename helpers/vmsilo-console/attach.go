@@ -100,7 +100,17 @@ func open(path string, client *net.UnixConn) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	return connect(path)
+}
+
+// connect connects to a socket that has only just got its name: that is a moment before it listens, of which nothing tells.
+func connect(path string) (*net.UnixConn, error) {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		if !errors.Is(err, unix.ECONNREFUSED) || time.Now().After(deadline) {
+			return conn, err
+		}
+	}
 }
 
 // impatient writes to a connection that has to take it soon.

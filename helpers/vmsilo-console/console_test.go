@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // buffer is a journal that may be looked at meanwhile.
@@ -188,6 +190,42 @@ func TestLeavesBefore(t *testing.T) {
 			h.wait(t)
 		})
 	}
+}
+
+// A socket has its name before it listens.
+func TestNameComesFirst(t *testing.T) {
+	h := newHost(t)
+	client := h.connect(t)
+	if err := os.Mkdir(filepath.Dir(h.console), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), h.console)
+	defer file.Close()
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: h.console}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	l, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			shell(conn)
+			conn.Close()
+		}
+	}()
+	ask(t, client, "one")
+	client.Close()
+	h.wait(t)
 }
 
 // A VM that ends before its VMM listens leaves nobody waiting.
