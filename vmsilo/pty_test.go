@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -209,6 +210,9 @@ func TestTerminalIsRestoredWithoutReader(t *testing.T) {
 
 // Signals are the program's when the terminal is raw, too. A shell that had the terminal meanwhile has left its mode.
 func TestTerminalAndSignals(t *testing.T) {
+	// What this process ignores, as under nohup(1), vmsilo would ignore, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
 	h, p := newHost(t, "run"), newPTY(t)
 	before, _ := p.mode()
 	r := h.start(p.on(h.command("run", "-t", "work", "x")))
