@@ -31,6 +31,10 @@ func own(m *machine.Machine) []File {
 		needs = append(needs, unit)
 		files = append(files, netdev(m, i, unit))
 	}
+	if len(m.Shares) > 0 {
+		needs = append(needs, "vmsilo-home@"+name+".service")
+		files = append(files, homes(m)...)
+	}
 	for _, s := range m.Shares {
 		unit := "vmsilo-share@" + name + ":" + s.Tag
 		needs = append(needs, unit+".socket")
@@ -98,6 +102,10 @@ func services(m *machine.Machine) *dropin {
 	d.env("Service", "VM_ROOT", m.Root)
 	if m.Overlay.Type == "qcow2" {
 		d.env("Service", "VM_OVERLAY_SIZE", strconv.FormatInt(m.Overlay.Size, 10))
+	}
+	if len(m.Shares) > 0 {
+		d.env("Service", "VM_USER", m.VM.User)
+		d.env("Service", "FOLDERS", folders(m))
 	}
 	d.env("Service", "PROGRAMS", strings.Join(programs(m), " "))
 	return d

@@ -1,22 +1,47 @@
 package graph
 
 import (
+	"path/filepath"
+	"strings"
+
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
 )
 
+// folders returns the options of vmsilo-home for the folders of m, as a variable holds them that systemd splits into words:
+// "quotes are respected", systemd.service(5), and a backslash before one takes that away.
+func folders(m *machine.Machine) string {
+	var words []string
+	for _, s := range m.Shares {
+		// The home is made when it is not there; any other folder has to be.
+		how := "--existing="
+		if s.Tag == config.HomeTag {
+			how = "--home="
+		}
+		words = append(words, `"`+inQuotes.Replace(how+s.Tag+"="+s.Source)+`"`)
+	}
+	return strings.Join(words, " ")
+}
+
+var inQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// homes lets vmsilo-home make m's home where that is not in the folder of homes.
+func homes(m *machine.Machine) []File {
+	for _, s := range m.Shares {
+		if around := filepath.Dir(s.Source); s.Tag == config.HomeTag && around != paths.Shared {
+			d := newNamedDropin("vmsilo-home@"+m.Name+".service", "50-vmsilo-home.conf")
+			d.set("Service", "ReadWritePaths", quote("-"+around))
+			return []File{d.file()}
+		}
+	}
+	return nil
+}
+
 func shareSocket(m *machine.Machine, s machine.Share, unit string) File {
 	d := belongs(m, unit)
 	d.set("Socket", "Slice", sliceName(m.Name))
 	d.set("Socket", "SocketUser", m.User())
-	d.env("Socket", "OBJECT_SYSTEMD_UNIT", vmUnit(m.Name))
-	// The home is made when it is not there; any other folder has to be.
-	how := "--existing"
-	if s.Tag == config.HomeTag {
-		how = "--template=" + paths.HomeTemplate
-	}
-	d.exec("Socket", "ExecStartPre", []string{paths.Helper("vmsilo-home"), "--owner=" + m.VM.User, how, "--record=" + m.ShareRecord(s.Tag), s.Source})
 	return d.file()
 }
 
@@ -34,6 +59,8 @@ func shareService(m *machine.Machine, s machine.Share, unit string) File {
 		bind = "BindReadOnlyPaths"
 	}
 	d.set("Service", bind, quoteBind(s.Source))
+	// Under the name that the template's command has, in which the drop-in could be missing.
+	d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(m.ShareRecord(s.Tag))+":"+quoteBind(filepath.Join(paths.Runtime, m.Name+":"+s.Tag+".share")))
 	d.env("Service", "VIRTIOFSD", paths.Virtiofsd)
 	d.env("Service", "SOURCE", s.Source)
 	return d.file()

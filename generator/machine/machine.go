@@ -141,10 +141,9 @@ func (m *Machine) ShareSocket(tag string) string {
 // Lender returns the path of the socket where the VMM borrows disks, as units/vmsilo-lend@.socket has it.
 func (m *Machine) Lender() string { return m.Runtime("lend.sock") }
 
-// ShareRecord returns the path of the record of which folder a share is, as units/vmsilo-share@.service has it.
-func (m *Machine) ShareRecord(tag string) string {
-	return filepath.Join(paths.Runtime, m.Name+":"+tag+".share")
-}
+// ShareRecord returns the path of the record of which folder a share is, in the folder that units/vmsilo-home@.service has
+// for that.
+func (m *Machine) ShareRecord(tag string) string { return m.Runtime("shares", tag) }
 
 // EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
 func (m *Machine) EphemeralDisk() string {

@@ -19,16 +19,16 @@ var settings = map[string]map[string]int{
 	},
 	"Service": {
 		"BindPaths": 19, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2,
-		"LimitNOFILE": 1, "MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "RestrictAddressFamilies": 1,
+		"LimitNOFILE": 1, "MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ReadWritePaths": 1, "RestrictAddressFamilies": 1,
 		"RestrictNamespaces": 1, "Slice": 1, "SystemCallFilter": 2,
 		"TemporaryFileSystem": 2, "TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},
 	"Timer":  {"OnActiveSec": 1, "OnUnitInactiveSec": 1},
-	"Socket": {"Environment": 1, "ExecStartPre": 2, "Slice": 1, "SocketUser": 1},
+	"Socket": {"Environment": 1, "Slice": 1, "SocketUser": 1},
 }
 
 // unitPath is what a drop-in's path looks like, whatever the VM's file holds.
-var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names|-images|-disks)?\.conf$`)
+var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names|-images|-disks|-home)?\.conf$`)
 
 // FuzzGenerate looks for a VM's file that puts anything into a unit but a value: whatever is accepted has to come back
 // from another reader of unit files as settings that the generator knows, none more often than it sets it.

@@ -20,6 +20,7 @@ var exposure = map[string]string{
 	"vmsilo-vsock@.service":   "15",
 	"vmsilo-notify@.service":  "15",
 	"vmsilo-share@.service":   "15",
+	"vmsilo-home@.service":    "15",
 	"vmsilo-user@.service":    "15",
 	"vmsilo-disk@.service":    "15",
 	"vmsilo-lend@.service":    "15",
@@ -115,6 +116,7 @@ var instances = map[string][][2]string{
 	"vmsilo-disk@.service":    {{"vmsilo-disk@demo.service", "qemu"}},
 	"vmsilo-lend@.service":    {{"vmsilo-lend@files.service", "disks"}},
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
+	"vmsilo-home@.service":    {{"vmsilo-home@demo.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
 	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
 	"vmsilo-firewall.service": {{"vmsilo-firewall.service", "qemu"}},
@@ -126,8 +128,7 @@ var instances = map[string][][2]string{
 	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
-	// Before they listen, and when they no longer do, they run programs.
-	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
+	// Before it listens, it runs a program.
 	"vmsilo-console@.socket": {{"vmsilo-console@demo.socket", "qemu"}},
 }
 
@@ -178,13 +179,13 @@ var open = map[string][]string{
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
 	},
-	// IPAddressDeny= and PrivateNetwork= would be the socket's, too, and each of the others of console's takes a mount
-	// namespace or what chown is for.
-	"vmsilo-share@.socket": {
-		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "CapabilityBoundingSet=~CAP_SET(UID|GID|PCAP)", "IPAddressDeny=",
-		"PrivateNetwork=", "PrivateUsers=", "ProcSubset=", "RestrictSUIDSGID=", "SystemCallFilter=~@privileged", "UMask=",
-		"User=/DynamicUser=",
+	// The folder that a home is made in may be anywhere, and anybody's.
+	"vmsilo-home@.service": {
+		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "CapabilityBoundingSet=~CAP_SET(UID|GID|PCAP)", "PrivateTmp=",
+		"PrivateUsers=", "ProtectHome=", "SystemCallFilter=~@privileged", "User=/DynamicUser=",
 	},
+	// IPAddressDeny= and PrivateNetwork= would be the socket's, too, and each of the others takes a mount namespace or
+	// what chown is for.
 	"vmsilo-console@.socket": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "IPAddressDeny=", "PrivateDevices=", "PrivateNetwork=",
 		"PrivateUsers=", "ProcSubset=", "ProtectClock=", "ProtectControlGroups=", "ProtectHostname=", "ProtectKernelLogs=",
@@ -211,7 +212,7 @@ var shown = map[string][]string{
 	"vmsilo-resolver.service": {"ReadWritePaths"},
 	"vmsilo-firewall.service": {"ReadWritePaths"},
 	"vmsilo-user@.service":    {"InaccessiblePaths"},
-	"vmsilo-share@.socket":    {"InaccessiblePaths", "ProtectSystem"},
+	"vmsilo-home@.service":    {"InaccessiblePaths", "ReadWritePaths"},
 }
 
 // TestLines takes each line of hardening out of each template in its turn: either a check of systemd's finds that open

@@ -1,24 +1,27 @@
-// Vmsilo-home makes the folder that a VM's user has as home, or looks whether another shared folder is there.
+// Vmsilo-home makes the folder that a VM's user has as home, and looks whether its other shared folders are there.
 //
 // Synopsis:
 //
-//	vmsilo-home --owner=USER [--template=PATH] [--record=PATH] FOLDER
-//	vmsilo-home --owner=USER --existing [--record=PATH] FOLDER
+//	vmsilo-home --owner=USER [--records=PATH] [--template=PATH] [--home=TAG=FOLDER] [--existing=TAG=FOLDER]…
 //
 // Description:
 //
-// A folder that is there already is left as it is, whoever owns it. A missing one is made with mode 0700,
+// A folder that is there already is left as it is, whoever owns it. A missing home is made with mode 0700,
 // owned by USER, a name or a uid, and that user's group, and holds what the template holds. It gets its name when it is
 // whole. The folder around it must be there. No symbolic link is followed on the way. The folder is made with USER's
 // rights where USER may do that, and else with root's, for which the folder around it must be root's alone: nobody can
 // change it meanwhile. It is filled with USER's rights in any case.
 //
+// One process sees to all folders of a VM, since being shut in takes it longer than what it does. Each folder that is
+// wrong is told.
+//
 // Options:
 //
-//	--owner     the user who gets the folder, with whose rights it is looked for
-//	--existing  the folder has to be there, with no symbolic link on the way, and nothing is made
+//	--owner     the user who gets the folder, with whose rights the folders are looked for
+//	--records   a folder for one file a folder, named TAG, which says what folder it is: vmsilo-share shares no other one
 //	--template  a folder whose files, folders and symbolic links a new home begins with; one that is not there is empty
-//	--record    a file to write, which says what folder it is: vmsilo-share shares no other one
+//	--home      the home, and the tag under which the guest finds it
+//	--existing  a folder that has to be there, with no symbolic link on the way; nothing is made
 package main
 
 import (
@@ -28,6 +31,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -37,35 +41,65 @@ import (
 
 func main() { command.Main(run) }
 
+// share is a folder, and the tag under which the guest finds it.
+type share struct {
+	tag, folder string
+	// home is made when it is not there.
+	home bool
+}
+
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-home", flag.ContinueOnError)
 	name := flags.String("owner", "", "the user who gets the folder")
-	existing := flags.Bool("existing", false, "make nothing")
-	recordPath := flags.String("record", "", "a file that says what folder it is")
+	records := flags.String("records", "", "where to write what folders they are")
 	template := flags.String("template", "", "what a new home begins with")
+	var shares []share
+	option := func(name, usage string, home bool) {
+		flags.Func(name, usage, func(arg string) error {
+			tag, folder, _ := strings.Cut(arg, "=")
+			if tag == "" || !filepath.IsAbs(folder) {
+				return errors.New("want TAG=FOLDER, which is an absolute path")
+			}
+			shares = append(shares, share{tag, filepath.Clean(folder), home})
+			return nil
+		})
+	}
+	option("home", "the home", true)
+	option("existing", "a folder that has to be there", false)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() != 1 || !filepath.IsAbs(flags.Arg(0)) {
-		return fmt.Errorf("want one absolute path, got %q", flags.Args())
+	if flags.NArg() != 0 {
+		return fmt.Errorf("want options alone, got %q", flags.Args())
 	}
-	folder := filepath.Clean(flags.Arg(0))
+	if len(shares) == 0 {
+		return nil
+	}
 	owner, err := lookUp(*name)
 	if err != nil {
 		return err
 	}
 	// For account.do.
 	runtime.LockOSThread()
-	if *existing {
-		err = lookAt(folder, owner)
-	} else if err := makeHome(folder, *template, owner); err != nil {
-		return fmt.Errorf("making the shared home %q: %w", folder, err)
+	var errs []error
+	for _, s := range shares {
+		errs = append(errs, s.prepare(*records, *template, owner))
 	}
-	if err == nil && *recordPath != "" {
-		err = record(*recordPath, folder, owner)
+	return errors.Join(errs...)
+}
+
+// prepare makes the folder or looks for it, and records it where records is given.
+func (s share) prepare(records, template string, owner account) (err error) {
+	if !s.home {
+		err = lookAt(s.folder, owner)
+	} else if err := makeHome(s.folder, template, owner); err != nil {
+		return fmt.Errorf("making the shared home %q: %w", s.folder, err)
+	}
+	if err == nil && records != "" {
+		err = record(filepath.Join(records, s.tag), s.folder, owner)
 	}
 	if err != nil {
-		return fmt.Errorf("sharing %q: %w", folder, err)
+		return fmt.Errorf("sharing %q: %w", s.folder, err)
 	}
 	return nil
 }
@@ -100,7 +134,11 @@ func record(path, folder string, owner account) error {
 		return err
 	}
 	temporary := path + ".tmp"
-	if err := os.WriteFile(temporary, identity.Of(&st), 0o644); err != nil {
+	if err := os.WriteFile(temporary, identity.Of(&st), 0o600); err != nil {
+		return err
+	}
+	// The user's virtiofsd reads it.
+	if err := os.Chmod(temporary, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(temporary, path)
@@ -110,10 +148,7 @@ func record(path, folder string, owner account) error {
 func openParent(folder string, owner account) (parent int, err error) {
 	around := filepath.Dir(folder)
 	err = owner.either(func() (err error) {
-		parent, err = unix.Openat2(unix.AT_FDCWD, around, &unix.OpenHow{
-			Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_NO_SYMLINKS,
-		})
+		parent, err = openWithoutLinks(around)
 		return err
 	})
 	switch {
@@ -125,6 +160,25 @@ func openParent(folder string, owner account) (parent int, err error) {
 		return -1, fmt.Errorf("opening %q: %w", around, err)
 	}
 	return parent, nil
+}
+
+// openWithoutLinks opens a folder by an absolute path, and fails with ELOOP where a symbolic link is on the way. It goes step by
+// step, as RestrictSUIDSGID= allows no openat2(2).
+func openWithoutLinks(path string) (int, error) {
+	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for name := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' }) {
+		if err != nil {
+			break
+		}
+		around := at
+		at, err = unix.Openat(around, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		var st unix.Stat_t
+		if err == unix.ENOTDIR && unix.Fstatat(around, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			err = unix.ELOOP
+		}
+		_ = unix.Close(around)
+	}
+	return at, err
 }
 
 // isFolder fails when base in parent is anything but a folder; with ENOENT when it is nothing.

@@ -87,8 +87,8 @@ check "the helper was given the image's files" holds $'\n'"$(words vmsilo-user@s
   $'\n--programs=qemu-system-x86=qemu-system-x86_64 vhost'
 # Without a socket of the VMM it ends at once.
 looked_at='/srv/home/%H 100%% $HOME ${HOME} single: \ b'
-mkdir --parents /run/vmsilo
-stat --format='%d %i' "$looked_at" >/run/vmsilo/home:home.share
+mkdir --parents /run/vmsilo/home/shares
+stat --format='%d %i' "$looked_at" >/run/vmsilo/home/shares/home
 systemctl start --wait vmsilo-share@home:home.service
 check "virtiofsd was given the home" holds $'\n'"$(words vmsilo-share@home:home.service)"$'\n' \
   $'\n--shared-dir=/srv/home/%H 100%% $HOME ${HOME} single: \\ b\n'
@@ -99,7 +99,7 @@ systemctl start --wait vmsilo-share@home:home.service
 check "no other folder is shared" holds "$(journalctl --boot --unit=vmsilo-share@home:home --output=cat)" \
   'this is not the folder that was there when the VM started'
 check "virtiofsd does not start" same 1 "$(words vmsilo-share@home:home.service | grep --count shared-dir)"
-rm /run/vmsilo/home:home.share
+rm -r /run/vmsilo/home
 
 # What is wrong with a file is told as it is, with its line.
 refusal=$("$(find /usr/lib/systemd/system-generators -name vmsilo-generator)" --check 2>/dev/null)
