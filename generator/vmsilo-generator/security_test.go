@@ -26,7 +26,6 @@ var exposure = map[string]string{
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
 	"vmsilo-resolver.service": "15",
-	"vmsilo-firewall.service": "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
 	"vmsilo-idle@.service":    "15",
@@ -119,7 +118,6 @@ var instances = map[string][][2]string{
 	"vmsilo-home@.service":    {{"vmsilo-home@demo.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
 	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
-	"vmsilo-firewall.service": {{"vmsilo-firewall.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
 	"vmsilo-lost@.service":    {{"vmsilo-lost@demo.service", "qemu"}},
@@ -129,7 +127,7 @@ var instances = map[string][][2]string{
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before it listens, it runs a program.
-	"vmsilo-console@.socket": {{"vmsilo-console@demo.socket", "qemu"}},
+	"vmsilo-vmm@.socket": {{"vmsilo-vmm@demo.socket", "qemu"}},
 }
 
 // open is what systemd-analyze may find open in each unit, and "" in all of them. Where a template's instances differ, it
@@ -171,10 +169,6 @@ var open = map[string][]string{
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
 		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
 	},
-	"vmsilo-firewall.service": {
-		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
-		"RemoveIPC=", "RestrictAddressFamilies=~AF_NETLINK",
-	},
 	"vmsilo-user@.service": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "PrivateTmp=", "PrivateUsers=", "ProtectHome=",
 		"SystemCallFilter=~@privileged", "UMask=", "User=/DynamicUser=",
@@ -186,7 +180,7 @@ var open = map[string][]string{
 	},
 	// IPAddressDeny= and PrivateNetwork= would be the socket's, too, and each of the others takes a mount namespace or
 	// what chown is for.
-	"vmsilo-console@.socket": {
+	"vmsilo-vmm@.socket": {
 		"CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)", "IPAddressDeny=", "PrivateDevices=", "PrivateNetwork=",
 		"PrivateUsers=", "ProcSubset=", "ProtectClock=", "ProtectControlGroups=", "ProtectHostname=", "ProtectKernelLogs=",
 		"ProtectKernelModules=", "ProtectKernelTunables=", "ProtectProc=", "SystemCallFilter=~@privileged", "UMask=",
@@ -210,7 +204,6 @@ var shown = map[string][]string{
 	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
 	"vmsilo-resolver.service": {"ReadWritePaths"},
-	"vmsilo-firewall.service": {"ReadWritePaths"},
 	"vmsilo-user@.service":    {"InaccessiblePaths"},
 	"vmsilo-home@.service":    {"InaccessiblePaths", "ReadWritePaths"},
 }
