@@ -100,9 +100,6 @@ func services(m *machine.Machine) *dropin {
 	d.env("Service", "VM_KERNEL", m.Kernel)
 	d.env("Service", "VM_INITRD", m.Initrd)
 	d.env("Service", "VM_ROOT", m.Root)
-	if m.Overlay.Type == "qcow2" {
-		d.env("Service", "VM_OVERLAY_SIZE", strconv.FormatInt(m.Overlay.Size, 10))
-	}
 	if len(m.Shares) > 0 {
 		d.env("Service", "VM_USER", m.VM.User)
 		d.env("Service", "FOLDERS", folders(m))

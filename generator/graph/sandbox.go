@@ -15,6 +15,11 @@ func sandbox(d *dropin, m *machine.Machine) {
 	for _, s := range m.Shares {
 		d.set("Service", "BindPaths", "-"+quoteBind(m.ShareSocket(s.Tag)))
 	}
+	if m.Overlay.Type == "qcow2" {
+		// For the disk. Everybody may look at how much room it takes, which the status service tells; it is the VM's alone.
+		d.set("Service", "StateDirectory", "vmsilo/"+m.Name)
+		d.set("Service", "StateDirectoryMode", "0711")
+	}
 	if len(m.Interfaces) > 0 {
 		// A TAP is found by its name in the network namespace that it is in, which is the host's.
 		d.set("Service", "PrivateNetwork", "no")

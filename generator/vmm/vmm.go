@@ -45,7 +45,7 @@ func Command(m *machine.Machine) []string {
 func images(m *machine.Machine) []string {
 	options := []string{"--file=kernel=" + m.Kernel, "--file=initrd=" + m.Initrd, "--disk=root,raw,ro=" + m.Root}
 	if m.Overlay.Type == "qcow2" {
-		options = append(options, "--ephemeral="+m.EphemeralDisk())
+		options = append(options, fmt.Sprintf("--ephemeral=%d=%s", m.Overlay.Size, m.EphemeralDisk()))
 	}
 	if len(m.Disks) > 0 {
 		options = append(options, "--lender="+m.Lender())

@@ -12,11 +12,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/ephemeral"
 )
 
 // Images are files that a VMM will open.
@@ -32,13 +34,15 @@ type image struct {
 	plain bool
 	// lent tells that it is borrowed.
 	lent bool
+	// size is that of a disk to be made, in bytes, or 0.
+	size int64
 }
 
 // Flags adds the options that tell which files there are, each of which may be given more than once:
 //
 //	--file=WHAT=PATH                a file that the VMM reads as it is, and what it is to the VM
 //	--disk=WHAT,FORMAT,ro|rw=PATH   a disk, what it is to the VM, its format, raw or qcow2, and whether the VM only reads it
-//	--ephemeral=PATH                the ephemeral disk, which is a plain file
+//	--ephemeral=BYTES=PATH          the ephemeral disk, which is a plain file that Make makes, of this size
 //	--lent=WHAT,FORMAT,ro|rw=PATH   a disk, as --disk has it, that is borrowed in the order of these options
 func (images *Images) Flags(flags *flag.FlagSet) {
 	flags.Func("file", "a file that the VMM reads, as WHAT=PATH", func(text string) error {
@@ -56,15 +60,29 @@ func (images *Images) Flags(flags *flag.FlagSet) {
 	}
 	flags.Func("disk", "a disk, as WHAT,FORMAT,ro=PATH or WHAT,FORMAT,rw=PATH", disk(false))
 	flags.Func("lent", "a disk that is lent, in the same way", disk(true))
-	flags.Func("ephemeral", "the ephemeral disk", func(path string) error {
-		*images = append(*images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true})
-		return nil
+	flags.Func("ephemeral", "the ephemeral disk, as BYTES=PATH", func(text string) error {
+		bytes, path, _ := strings.Cut(text, "=")
+		size, err := strconv.ParseInt(bytes, 10, 64)
+		*images = append(*images, image{what: "ephemeral disk", path: path, format: "qcow2", writable: true, plain: true, size: size})
+		return valid(err == nil && size > 0)
 	})
 }
 
 func valid(ok bool) error {
 	if !ok {
 		return errors.New("malformed")
+	}
+	return nil
+}
+
+// Make makes the ephemeral disk, if there is one: of each start a new one.
+func (images Images) Make() error {
+	for _, i := range images {
+		if i.size > 0 {
+			if err := ephemeral.Create(i.path, i.size); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -154,16 +154,16 @@ func TestQcow2(t *testing.T) {
 		"backed": "has a backing file", "backed-2": "has a backing file", "external": "has its data in another file",
 	} {
 		mustCheck(t, want, "--disk=home,qcow2,rw="+disk(name))
-		mustCheck(t, want, "--ephemeral="+disk(name))
+		mustCheck(t, want, "--ephemeral=1="+disk(name))
 	}
-	mustCheck(t, "is to be qcow2, and is not", "--ephemeral="+write(t, disk("cut"), []byte("QFI\xfb\x00\x00\x00\x03")))
+	mustCheck(t, "is to be qcow2, and is not", "--ephemeral=1="+write(t, disk("cut"), []byte("QFI\xfb\x00\x00\x00\x03")))
 	// A header that the kernel would not have made in one piece.
 	content, err := os.ReadFile(disk("ours"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	binary.BigEndian.PutUint64(content[qcow2Backing:], 1<<63)
-	mustCheck(t, "has a backing file", "--ephemeral="+write(t, disk("far"), content))
+	mustCheck(t, "has a backing file", "--ephemeral=1="+write(t, disk("far"), content))
 }
 
 // What is no file is not opened, and holds nothing up.
@@ -187,8 +187,8 @@ func TestKinds(t *testing.T) {
 			mustCheck(t, want, option+path(name))
 		}
 	}
-	mustCheck(t, `its ephemeral disk "`+path("to-file")+`" is a symbolic link`, "--ephemeral="+path("to-file"))
-	mustCheck(t, "is not there", "--ephemeral="+path("no-folder/x"))
+	mustCheck(t, `its ephemeral disk "`+path("to-file")+`" is a symbolic link`, "--ephemeral=1="+path("to-file"))
+	mustCheck(t, "is not there", "--ephemeral=1="+path("no-folder/x"))
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}

@@ -56,6 +56,10 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	if err != nil {
 		return fmt.Errorf("finding the VMM: %w", err)
 	}
+	// Here and not in a process before: to be shut in takes one longer than to make a disk.
+	if err := images.Make(); err != nil {
+		return err
+	}
 	// By this user, right before the VMM opens them.
 	if err := check(images, *lender); err != nil {
 		return err

@@ -65,7 +65,7 @@ explained() {
   *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
   *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
   'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
-  '/var is full') echo 'Failed to start vmsilo-disk@victim.*|vmsilo-disk: error: creating disk .*: No space left on device' ;;
+  '/var is full') echo 'Failed to start vmsilo@victim.*|vmsilo-qemu: error: creating disk .*: No space left on device' ;;
   '/run is full') echo 'Failed to start vmsilo-user@victim.*|error: adding user .*|write /run/userdb/.*: no space left on device' ;;
   esac
 }
@@ -73,7 +73,7 @@ explained() {
 # witness prints what would be another if anything had happened to the other VM.
 witness() {
   local unit
-  for unit in vmsilo@bystander vmsilo-{vsock,disk,user}@bystander vmsilo-share@bystander:home vmsilo-netdev@bystander:eth0; do
+  for unit in vmsilo@bystander vmsilo-{vsock,disk,home,user}@bystander vmsilo-share@bystander:home vmsilo-netdev@bystander:eth0; do
     systemctl show --property=Id,MainPID,ActiveState,NRestarts,StateChangeTimestampMonotonic "$unit.service"
   done
   cat /sys/class/net/bystander-22/ifindex
@@ -212,7 +212,7 @@ for phase in starting stopping; do
 done
 
 echo "a helper is killed"
-for each in user netdev disk; do helper_killed "vmsilo-$each" start; done
+for each in user netdev home; do helper_killed "vmsilo-$each" start; done
 # These become another program when they are done.
 for each in qemu share; do helper_killed "vmsilo-$each" start 1; done
 for each in stop netdev disk user down; do helper_killed "vmsilo-$each" stop; done
@@ -286,7 +286,7 @@ echo "a file system is full"
 mount --types tmpfs --options size=64K tmpfs /var/lib/vmsilo
 head --bytes=1M /dev/zero >/var/lib/vmsilo/full 2>/dev/null
 check "/var: the start fails" fails systemctl start vmsilo@victim
-check "/var: and says why" holds "$(journalctl --boot --unit=vmsilo-disk@victim --output=cat)" "No space left on device"
+check "/var: and says why" holds "$(journalctl --boot --unit=vmsilo@victim --output=cat)" "No space left on device"
 settled "/var is full" failed inactive
 umount /var/lib/vmsilo
 for phase in running stopping; do

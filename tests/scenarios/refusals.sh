@@ -122,21 +122,24 @@ printf 'id = 14\nhypervisor = "qemu"\nimage = "/srv/image"\nroot = "/srv/files/r
 printf 'id = 17\nimage = "/srv/image"\nroot = "/srv/files/root"\nshared_home = false\n' | write raw-crosvm
 truncate --size=1M /srv/files/root
 qcow2_over /srv/files/root
-printf 'id = 15\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = false\n' | write planted
+tiny_image /srv/tiny
+printf 'id = 15\nhypervisor = "qemu"\nimage = "/srv/tiny"\nshared_home = false\n' | write planted
 systemctl daemon-reload
 if [[ -e /usr/libexec/virtiofsd ]]; then
   refused raw-qemu 'its root "/srv/files/root" is to be raw, and has the header of qcow2' 'hint: the VM may have written it'
   ln -s /usr/bin/true /usr/local/bin/crosvm
   refused raw-crosvm 'its root "/srv/files/root" is to be raw, and has the header of qcow2'
   rm /usr/local/bin/crosvm
-  for plant in 'ln -sf /etc/passwd' 'qcow2_over' 'rm'; do
-    # What a VMM that its guest has taken over could leave, were it not for the new disk of each start.
-    systemctl start vmsilo-disk@planted
-    $plant /var/lib/vmsilo/planted/ephemeral.qcow2
-    refused planted 'its ephemeral disk "/var/lib/vmsilo/planted/ephemeral.qcow2"'
-  done
-  for why in 'is a symbolic link' 'has a backing file' 'is not there'; do
-    check "the journal says that it $why" holds "$(journalctl --boot --unit=vmsilo@planted --output=cat)" "\"/var/lib/vmsilo/planted/ephemeral.qcow2\" $why"
+  # What a VMM that its guest has taken over could leave: each start has a new disk in its place.
+  planted=/var/lib/vmsilo/planted/ephemeral.qcow2
+  for plant in 'ln -sf /etc/passwd' 'qcow2_over'; do
+    install --directory --owner=70015 --group=70015 /var/lib/vmsilo/planted
+    $plant "$planted"
+    systemctl start --no-block vmsilo@planted
+    check "$plant: the VM has another disk" becomes /fd/ eval 'find /proc/[0-9]*/fd -lname "$planted" 2>/dev/null'
+    check "which is a file, and all of it" same "regular file 0000000000000000" \
+      "$(stat --format=%F "$planted") $(od --address-radix=n --format=x1 --skip-bytes=8 --read-bytes=8 "$planted" | tr -d ' ')"
+    systemctl stop vmsilo@planted
   done
   check "what a link led to is there" test -s /etc/passwd
 fi
@@ -146,7 +149,7 @@ printf 'id = 16\nhypervisor = "qemu"\nimage = "/srv/image"\n' | write full
 systemctl daemon-reload
 if [[ -e /usr/libexec/virtiofsd ]]; then
   mount --types tmpfs --options size=64k none /var/lib/vmsilo
-  refused full 'Dependency failed for vmsilo@full.service'
+  refused full 'creating disk "/var/lib/vmsilo/full/ephemeral.qcow2"'
   check "vmsilo why shows why" holds "$(vmsilo why full)" 'creating disk "/var/lib/vmsilo/full/ephemeral.qcow2"' 'No space left on device'
   check "and no part of the disk stays" same "" "$(ls -A /var/lib/vmsilo/full)"
   umount /var/lib/vmsilo

@@ -1,4 +1,4 @@
-package main
+package ephemeral
 
 import (
 	"os"
@@ -13,7 +13,7 @@ func TestCreateAndRemove(t *testing.T) {
 	if err := os.WriteFile(file, []byte("left by an earlier run"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := run([]string{"create", "--size=10737418240", file}); err != nil {
+	if err := Create(file, 10<<30); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(file)
@@ -29,7 +29,7 @@ func TestCreateAndRemove(t *testing.T) {
 		t.Errorf("an empty disk takes %d bytes", allocated)
 	}
 	for range 2 {
-		if err := run([]string{"remove", file}); err != nil {
+		if err := Remove(file); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,25 +38,34 @@ func TestCreateAndRemove(t *testing.T) {
 	}
 }
 
-func TestCreateFails(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "no-such-folder", "ephemeral.qcow2")
-	err := run([]string{"create", "--size=1048576", file})
-	if err == nil || !strings.Contains(err.Error(), "no-such-folder") {
-		t.Errorf("got %v", err)
+// What a VMM that its guest has taken over has left in its place is replaced, and not followed.
+func TestCreateReplaces(t *testing.T) {
+	file, other := filepath.Join(t.TempDir(), "ephemeral.qcow2"), filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("another's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, file); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(file, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+	if data, err := os.ReadFile(other); err != nil || string(data) != "another's" {
+		t.Errorf("%q, %v", data, err)
 	}
 }
 
-func TestArguments(t *testing.T) {
-	for _, args := range [][]string{
-		nil,
-		{"frob", "x"},
-		{"create", "--size=1"},
-		{"create", "--size=0", "x"},
-		{"create", "--size=-1", "x"},
-		{"remove"},
-	} {
-		if err := run(args); err == nil {
-			t.Errorf("%q is taken", args)
+func TestCreateFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "no-such-folder", "ephemeral.qcow2")
+	if err := Create(file, 1<<20); err == nil || !strings.Contains(err.Error(), "no-such-folder") {
+		t.Errorf("got %v", err)
+	}
+	for _, size := range []int64{0, -1} {
+		if err := Create(filepath.Join(t.TempDir(), "x"), size); err == nil {
+			t.Errorf("%d is taken", size)
 		}
 	}
 }
