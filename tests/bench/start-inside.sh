@@ -37,14 +37,22 @@ END
 
 now() { echo "${EPOCHREALTIME/./}"; }
 
+# cpu prints the µs of processor time that all of this host has had. What else the machine does is not in it.
+cpu() { sed -n 's/^usage_usec //p' /sys/fs/cgroup/cpu.stat; }
+
+# spent WAY CPU notes what a start has taken since cpu printed that.
+spent() { echo $(($(cpu) - $2)) >>"/run/cpu-$1"; }
+
 # vmsilo prints the µs of one start, until the journal had the first byte.
 vmsilo() {
-  local start line
+  local start line before
   coproc journalctl --follow --lines=0 --identifier=bench-guest --output=json
   sleep 0.3
+  before=$(cpu)
   start=$(now)
   systemctl start --no-block vmsilo@bench
   read -r -t 60 line <&"${COPROC[0]}"
+  spent vmsilo "$before"
   kill "$COPROC_PID"
   ready bench
   await systemctl --quiet is-active vmsilo@bench
@@ -67,10 +75,11 @@ first_byte() {
 
 # by_hand prints the µs of one start of the same QEMU, with what it needs, by a script.
 by_hand() {
-  local start first each
+  local start first each before
   rm -rf /run/hand
   mkdir /run/hand
   mkfifo /run/hand/serial
+  before=$(cpu)
   start=$(now)
   for each in 22 23; do
     ip tuntap add "hand-$each" mode tap
@@ -84,6 +93,7 @@ by_hand() {
   done
   until [[ -S /run/hand/vsock && -S /run/hand/home && -S /run/hand/one && -S /run/hand/two ]]; do sleep 0.001; done
   first=$(first_byte /run/hand/serial eval "exec $line >/run/hand/serial </dev/null &")
+  spent by_hand "$before"
   printf '{"execute":"qmp_capabilities"}{"execute":"quit"}' | socat -t 1 - UNIX-CONNECT:/run/hand/qmp.sock >/dev/null
   pkill vhost-device-v
   wait
@@ -127,15 +137,18 @@ END
 
 # libvirt prints the µs of one start.
 libvirt() {
-  local start first
+  local start first before
+  before=$(cpu)
   start=$(now)
   qemu-img create -q -f qcow2 /var/lib/libvirt/images/bench.qcow2 10G
   first=$(first_byte /run/libvirt-serial.out virsh --quiet start bench)
+  spent libvirt "$before"
   virsh --quiet destroy bench >&2
   echo $((first - start))
 }
 
-median() { sort --numeric-sort "/run/samples-$1" | sed -n "$(((runs + 1) / 2))p"; }
+# median KIND WAY prints that of the samples.
+median() { sort --numeric-sort "/run/$1-$2" | sed -n "$(((runs + 1) / 2))p"; }
 
 configure
 mkdir -p /srv/home
@@ -149,17 +162,18 @@ for ((run = 0; run <= runs; run++)); do
     sample=$("$way")
     echo "$way $sample" >&2
     # The first of each is beside what is read for the first time.
-    [[ $run -eq 0 ]] || echo "$sample" >>"/run/samples-$way"
+    if [[ $run -gt 0 ]]; then echo "$sample" >>"/run/time-$way"; else rm "/run/cpu-$way"; fi
   done
 done
 echo "$(nproc) CPUs, Linux $(uname -r), $(systemctl --version | head -n 1), $(virsh --version) is libvirt's; medians of $runs runs"
 for way in by_hand vmsilo libvirt; do
-  awk -v way="$way" '{ printf "%-8s %6.0f ms %6.2f\n", way, $1 / 1000, $1 / $2 }' <<<"$(median "$way") $(median by_hand)"
+  awk -v way="$way" '{ printf "%-8s %6.0f ms %6.2f   CPU %6.0f ms %6.2f\n", way, $1 / 1000, $1 / $2, $3 / 1000, $3 / $4 }' \
+    <<<"$(median time "$way") $(median time by_hand) $(median cpu "$way") $(median cpu by_hand)"
 done
 systemctl start --no-block vmsilo@bench
 ready bench
 await systemctl --quiet is-active vmsilo@bench
-for unit in vmsilo-{user,disk,netdev,vsock,share,notify}@bench{,:eth0,:eth1,:home,:one,:two}.service vmsilo@bench.service; do
+for unit in vmsilo-{user,disk,home,netdev,vsock,share,notify}@bench{,:eth0,:eth1,:home,:one,:two}.service vmsilo@bench.service; do
   systemctl show --property=Id,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic "$unit" | xargs
 done | awk -F "[ =]" 'BEGIN { n = 0 }
   $4 { if (!first || $4 < first) first = $4; id[n] = $2; from[n] = $4; to[n++] = $6 }
