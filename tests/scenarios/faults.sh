@@ -65,7 +65,7 @@ explained() {
   *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
   *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
   'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
-  '/var is full') echo 'Failed to start vmsilo@victim.*|vmsilo-qemu: error: creating disk .*: No space left on device' ;;
+  '/var is full') echo "$start|vmsilo-qemu: error: creating disk .*: No space left on device" ;;
   '/run is full') echo 'Failed to start vmsilo-user@victim.*|error: adding user .*|write /run/userdb/.*: no space left on device' ;;
   esac
 }
