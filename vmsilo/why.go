@@ -99,7 +99,7 @@ func (d *doctor) tell(name string, state units.State) error {
 	return errNotUp
 }
 
-// tellNetwork says what stands in the way of a VM that runs: its interfaces have looked for that.
+// tellNetwork says what stands in the way of a VM that runs: its interfaces have looked for that, and its netvms may be down.
 func (d *doctor) tellNetwork(name string) {
 	if d.c.sound[name] == nil {
 		return
@@ -107,6 +107,11 @@ func (d *doctor) tellNetwork(name string) {
 	for _, i := range d.c.sound[name].Interfaces {
 		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service") {
 			fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
+		}
+	}
+	for _, netvm := range d.c.sound[name].NetVMs() {
+		if state, err := d.m.State(d.ctx, netvm); err == nil && state.Word != "running" {
+			fmt.Fprintf(d.out, "its netvm %s does not run, but is %s: nothing is reached by it\nhint: systemctl start %s\n", netvm, state.Word, vmunit.Of(netvm))
 		}
 	}
 }
@@ -163,7 +168,7 @@ func (d *doctor) cause(name string, seen map[string]bool) (cause, error) {
 	if d.c.sound[name] == nil {
 		return cause{}, nil
 	}
-	for _, other := range d.c.sound[name].DependsOn {
+	for _, other := range append(d.c.sound[name].NetVMs(), d.c.sound[name].DependsOn...) {
 		state, err := d.m.State(d.ctx, other)
 		if err != nil || seen[other] || state.Word == "running" {
 			continue

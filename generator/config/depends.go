@@ -38,7 +38,11 @@ func (c *Config) checkDependencies() {
 		for n, name := range names {
 			if _, ok := known[name]; !ok {
 				hint := didYouMean(name, slices.Sorted(maps.Keys(known)))
-				problems[vm.Name] = append(problems[vm.Name], Error{at(n), fmt.Sprintf("there is no VM %q to depend on", name), hint})
+				message := fmt.Sprintf("there is no VM %q to depend on", name)
+				if n >= len(vm.DependsOn) {
+					message = fmt.Sprintf("there is no VM %q to be the netvm", name)
+				}
+				problems[vm.Name] = append(problems[vm.Name], Error{at(n), message, hint})
 			} else if way := wayTo(vm.Name, name, circular); way != nil {
 				way = append([]string{vm.Name}, way...)
 				message := fmt.Sprintf("VM %q would depend on itself: %s", vm.Name, strings.Join(way, " -> "))

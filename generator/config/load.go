@@ -114,6 +114,7 @@ func Load(path []string) *Config {
 		}
 	}
 	c.checkIDs()
+	c.linkNetVMs()
 	c.checkDependencies()
 	c.checkDisks()
 	return c

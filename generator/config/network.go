@@ -11,7 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-const interfaceRule = "an interface's name is a letter or digit and up to 14 of A-Z, a-z, 0-9, _, . and -, not digits alone, and not lo"
+const interfaceRule = "an interface's name is a letter or digit and up to 14 of A-Z, a-z, 0-9, _, . and -, not digits alone, and neither lo nor clients"
 
 const (
 	// maxInterfaces is how many slots a VM has for interfaces: indexes 22 to 36.
@@ -19,9 +19,14 @@ const (
 	// minMTU is the least for IPv6, which every interface of a guest has: RFC 8200, section 5. maxMTU is what a TAP takes:
 	// MAX_MTU of drivers/net/tun.c less an Ethernet header.
 	minMTU, maxMTU = 1280, 65521
+	// clientMTU is that of a netvm's interface to its clients, which is the kernel's.
+	clientMTU = 1500
 	// maxQueues is what a TAP can have: MAX_TAP_QUEUES of drivers/net/tun.c.
 	maxQueues = 256
 )
+
+// Clients is the name of a netvm's interface to the VMs that have it for theirs.
+const Clients = "clients"
 
 // interfaces decodes the interfaces of a VM.
 func (d *decoder) interfaces(vm *VM) func(*Node) {
@@ -32,7 +37,7 @@ func (d *decoder) interfaces(vm *VM) func(*Node) {
 			return
 		}
 		d.atMost(maxInterfaces, "interfaces", d.tables(func(name string, n *Node) {
-			if !isName(name, 15) || strings.Trim(name, digits) == "" || name == "lo" {
+			if !isName(name, 15) || strings.Trim(name, digits) == "" || name == "lo" || name == Clients {
 				d.errorf(n.key, interfaceRule, "%q is not an interface's name", name)
 				return
 			}
@@ -53,7 +58,7 @@ func (d *decoder) interfaceFields(i *Interface) []field {
 		{"host_address", d.text(&i.HostAddress, checkCIDR)},
 		{"bridge", d.text(&i.Bridge, checkBridge)},
 		{"isolated", d.bool(&i.Isolated)},
-		{"netvm", d.notYet(d.text(&i.NetVM, checkName))},
+		{"netvm", d.text(&i.NetVM, checkName)},
 		{"addresses", d.textOrTexts(&i.Addresses, checkCIDR)},
 		{"gateway", d.textOrTexts(&i.Gateways, checkIP)},
 		{"dns", d.textOrTexts(&i.DNS, checkIP)},
@@ -73,6 +78,9 @@ func (d *decoder) checkInterface(i *Interface, n *Node) {
 	if i.NAT && n.table["addresses"] != nil && n.table["host_address"] == nil {
 		d.errorf(n.table["nat"].key, `add "host_address", or take "addresses" out and have both chosen`,
 			`with "nat" and "addresses" the host needs an address, too`)
+	}
+	if i.NetVM != "" && i.MTU > clientMTU {
+		d.errorf(n.table["mtu"].value, "", "an MTU of %d is more than the %d of the link to a netvm", i.MTU, clientMTU)
 	}
 	d.checkGateways(i, n)
 }

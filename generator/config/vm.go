@@ -54,6 +54,8 @@ type VM struct {
 	User                                string
 	StartTimeout, StopTimeout, IdleStop TimeSpan
 	HypervisorArgs                      []string
+	// HasClients tells that other VMs have this one for their netvm.
+	HasClients bool
 	// Subnets are the networks that automatic addresses are taken from: one of IPv4, and one of IPv6.
 	Subnets []netip.Prefix
 
@@ -88,8 +90,9 @@ type Interface struct {
 	// Bridge is the bridge that the host's side is a port of, or ""; Isolated keeps it from the other isolated ports.
 	Bridge   string
 	Isolated bool
-	// NetVM is the VM on the other end of the link, or "".
-	NetVM string
+	// NetVM is the VM on the other end of the link, or "", and NetVMID its id.
+	NetVM   string
+	NetVMID int
 	// Addresses are the guest's, in CIDR notation; Gateways and DNS are addresses, one gateway a family at most.
 	Addresses, Gateways, DNS []string
 	NAT                      bool

@@ -48,15 +48,21 @@ func own(m *machine.Machine) []File {
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
 	}
+	netvms := m.NetVMs()
+	for _, netvm := range netvms {
+		unit := "vmsilo-netvm@" + name + ":" + netvm + ".service"
+		needs = append(needs, unit)
+		files = append(files, joins(m, netvm, unit))
+	}
 	if !m.IdleStop.Infinite {
 		files = append(files, idle(m))
 	}
 	files = append(files, images(m)...)
-	return append(files, vmService(m, strings.Join(needs, " ")))
+	return append(files, vmService(m, strings.Join(needs, " "), netvms))
 }
 
 // vmService returns the drop-in of the VMM itself.
-func vmService(m *machine.Machine, needs string) File {
+func vmService(m *machine.Machine, needs string, netvms []string) File {
 	d := newDropin(vmUnit(m.Name))
 	if m.Description != "" {
 		d.set("Unit", "Description", line("VM "+m.Name+": "+m.Description))
@@ -64,6 +70,11 @@ func vmService(m *machine.Machine, needs string) File {
 	d.set("Unit", "SourcePath", line(m.Path))
 	d.set("Unit", "Requires", needs)
 	d.set("Unit", "After", needs)
+	for _, netvm := range netvms {
+		// Not required: the VM outlives its netvm. Its interface looks whether there is one.
+		d.set("Unit", "Wants", vmUnit(netvm))
+		d.set("Unit", "After", vmUnit(netvm))
+	}
 	// A VM whose vsock device has died can neither say that it is up nor be asked to stop.
 	d.set("Unit", "BindsTo", "vmsilo-vsock@"+m.Name+".service")
 	d.set("Service", "Slice", sliceName(m.Name))
@@ -148,8 +159,21 @@ func lend(m *machine.Machine) File {
 	return d.file()
 }
 
+// joins returns the drop-in of what tells a VM's netvm that it has this client.
+func joins(m *machine.Machine, netvm, unit string) File {
+	d := belongs(m, unit)
+	// Before it starts: it then looks who has asked for the netvm.
+	d.set("Unit", "Before", "vmsilo-user@"+netvm+".service "+vmUnit(netvm))
+	d.set("Service", "Slice", sliceName(m.Name))
+	return d.file()
+}
+
 func netdev(m *machine.Machine, i machine.Interface, unit string) File {
 	d := belongs(m, unit)
+	if i.NetVM != "" {
+		// What it joins is there when the netvm is.
+		d.set("Unit", "After", vmUnit(i.NetVM))
+	}
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.env("Service", "TAP", i.TAP)
 	d.env("Service", "OWNER", strconv.Itoa(m.UID))
@@ -161,10 +185,15 @@ func netdev(m *machine.Machine, i machine.Interface, unit string) File {
 	}
 	unless("HOST_ADDRESS", list(i.HostAddresses), "")
 	unless("ADDRESSES", strings.Join(i.Addresses, ","), "")
-	unless("HOST_PORTS", strings.Join(m.HostPorts, ","), "")
+	if i.NetVM == "" && !i.Router {
+		unless("HOST_PORTS", strings.Join(m.HostPorts, ","), "")
+	}
 	unless("NAT", strconv.FormatBool(i.NAT), "false")
 	unless("BRIDGE", i.Bridge, "")
 	unless("ISOLATED", strconv.FormatBool(i.Isolated), "true")
+	unless("ROUTER", strconv.FormatBool(i.Router), "false")
+	unless("NETVM", i.NetVM, "")
+	unless("NETVM_TAP", i.NetVMTAP, "")
 	unless("MTU", strconv.Itoa(i.MTU), "0")
 	unless("QUEUES", strconv.Itoa(i.Queues), "1")
 	return d.file()

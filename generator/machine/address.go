@@ -3,6 +3,7 @@ package machine
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"vmsilo/generator/config"
 )
@@ -13,37 +14,58 @@ const (
 	perVM, perLink = 32, 2
 )
 
-// address gives an interface what its configuration leaves to rules: addresses of both families where the host shall
-// forward and none is given, and the host for a gateway and a name server where it forwards. One name server is all that
-// a guest needs: named tells that it has one.
+// address gives an interface what its configuration leaves to rules: addresses of both families where the host or a netvm
+// shall forward and none is given, and who forwards for a gateway and a name server. One name server is all that a guest
+// needs: named tells that it has one.
 func (i *Interface) address(vm *config.VM, named bool) {
 	if i.HostAddress != "" {
 		i.HostAddresses = []netip.Prefix{netip.MustParsePrefix(i.HostAddress)}
 	}
-	if !i.NAT {
+	if !i.NAT && i.NetVM == "" {
 		return
 	}
 	if i.Addresses == nil && i.HostAddresses == nil {
-		offset := perVM*vm.ID + perLink*(i.Index-firstIndex)
 		for _, subnet := range vm.Subnets {
-			host := nth(subnet, offset)
-			i.HostAddresses = append(i.HostAddresses, netip.PrefixFrom(host, host.BitLen()-1))
-			i.Addresses = append(i.Addresses, netip.PrefixFrom(host.Next(), host.BitLen()-1).String())
+			host, guest := link(subnet, vm.ID, i.Index)
+			if i.NAT {
+				i.HostAddresses = append(i.HostAddresses, netip.PrefixFrom(host, host.BitLen()-1))
+			}
+			i.Addresses = append(i.Addresses, netip.PrefixFrom(guest, guest.BitLen()-1).String())
 		}
 	}
 	if i.Addresses == nil {
 		return
 	}
-	var hosts []string
-	for _, host := range i.HostAddresses {
-		hosts = append(hosts, host.Addr().String())
-	}
+	routers := i.routers(vm.Subnets)
 	if i.Gateways == nil {
-		i.Gateways = hosts
+		i.Gateways = routers
 	}
 	if i.DNS == nil && !named {
-		i.DNS = hosts
+		i.DNS = routers
 	}
+}
+
+// routers returns the addresses of who forwards for an interface, of the families that it has.
+func (i *Interface) routers(subnets []netip.Prefix) (all []string) {
+	for _, host := range i.HostAddresses {
+		all = append(all, host.Addr().String())
+	}
+	if i.NetVM == "" {
+		return all
+	}
+	for _, a := range atNetVM(subnets, i.NetVMID) {
+		if slices.ContainsFunc(i.Addresses, func(own string) bool { return netip.MustParsePrefix(own).Addr().Is6() == a.Is6() }) {
+			all = append(all, a.String())
+		}
+	}
+	return all
+}
+
+// link returns the two addresses of a link in a subnet: the host's, which nobody has where a netvm is in its place, and the
+// guest's.
+func link(subnet netip.Prefix, id, index int) (host, guest netip.Addr) {
+	host = nth(subnet, perVM*id+perLink*(index-firstIndex))
+	return host, host.Next()
 }
 
 // nth returns an address of a network, counted from its first one.

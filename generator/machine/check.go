@@ -49,6 +49,7 @@ func Check(machines []*Machine) map[string][]config.Error {
 			}
 		}
 	}
+	checkNetVMs(problems, machines)
 	for name, bearers := range taps {
 		sharing(problems, bearers, "TAP name "+name, "TAP names are NAME-INDEX, cut to 15 bytes: rename one of the VMs")
 	}

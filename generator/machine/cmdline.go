@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"vmsilo/generator/config"
 )
 
 // KernelCommandLine returns what the guest is told; console is the VMM's serial port. docs/guest.md has each parameter.
@@ -17,6 +19,9 @@ func (m *Machine) KernelCommandLine(console string) string {
 	servers := map[netip.Addr]bool{}
 	for _, i := range m.Interfaces {
 		c.network(i, servers)
+	}
+	if m.HasClients {
+		c.add("clients", config.Clients)
 	}
 	c.add("overlay", m.Overlay.Type)
 	home := "none"

@@ -42,16 +42,19 @@ type Share struct {
 // Interface is a network interface with its derived values.
 type Interface struct {
 	config.Interface
-	// Index is the interface's index: 22 for the first in byte order.
+	// Index is the interface's index: 22 for the first in byte order, and 37 for a netvm's to its clients.
 	Index int
 	// TAP is the name of the host's side.
 	TAP string
 	// MAC is the address of the guest's side.
 	MAC string
-	// Slot is the PCI device number on bus 0.
-	Slot int
+	PCI PCI
 	// HostAddresses are the host's on the TAP: the one that is configured, or one of each family with NAT.
 	HostAddresses []netip.Prefix
+	// Router tells that the VM sends others' packets here: it is a netvm's interface to its clients.
+	Router bool
+	// NetVMTAP is the TAP of the interface's netvm to its clients, or "".
+	NetVMTAP string
 }
 
 // All derives the machines of c, refuses those that clash, and returns the ones that are sound.
@@ -80,11 +83,15 @@ func New(vm *config.VM) *Machine {
 			Index:     index,
 			TAP:       tapName(vm.Name, vm.ID, index),
 			MAC:       macAddress(vm.Name, iface),
-			Slot:      firstSlot + n,
+			PCI:       PCI{firstSlot + n, 0},
 		}
+		i.join()
 		i.address(vm, named)
 		named = named || i.DNS != nil
 		m.Interfaces = append(m.Interfaces, i)
+	}
+	if vm.HasClients {
+		m.Interfaces = append(m.Interfaces, clients(vm))
 	}
 	if vm.SharedHome != "" {
 		home := config.SharedDirectory{Tag: config.HomeTag, Source: vm.SharedHome, Target: config.HomeTarget}
@@ -98,8 +105,11 @@ func New(vm *config.VM) *Machine {
 }
 
 // tapName is NAME-INDEX; a name too long for the kernel is cut and the id put after it.
-func tapName(name string, id, index int) string {
-	suffix := "-" + strconv.Itoa(index)
+func tapName(name string, id, index int) string { return linkName(name, id, strconv.Itoa(index)) }
+
+// linkName is the name of a link of the host's for a VM.
+func linkName(name string, id int, suffix string) string {
+	suffix = "-" + suffix
 	if len(name)+len(suffix) <= maxTAP {
 		return name + suffix
 	}

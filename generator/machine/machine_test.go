@@ -33,10 +33,10 @@ func TestDerived(t *testing.T) {
 		Interfaces: []config.Interface{{Name: "eth0"}, {Name: "wan", MAC: "52:54:00:12:34:56"}},
 	})
 	// printf %s demo-eth0 | sha1sum
-	if got := m.Interfaces[0]; got.MAC != "52:db:ae:05:5e:71" || got.Index != 22 || got.Slot != 0x10 {
+	if got := m.Interfaces[0]; got.MAC != "52:db:ae:05:5e:71" || got.Index != 22 || got.PCI != (PCI{0x10, 0}) {
 		t.Errorf("%+v", got)
 	}
-	if got := m.Interfaces[1]; got.MAC != "52:54:00:12:34:56" || got.Index != 23 || got.Slot != 0x11 || got.TAP != "demo-23" {
+	if got := m.Interfaces[1]; got.MAC != "52:54:00:12:34:56" || got.Index != 23 || got.PCI != (PCI{0x11, 0}) || got.TAP != "demo-23" {
 		t.Errorf("%+v", got)
 	}
 	if m.UID != 70017 || m.User() != "vmsilo-demo" || m.CID() != 17 {

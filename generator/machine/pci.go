@@ -16,6 +16,8 @@ var (
 	AtRNG     = PCI{0x06, 0}
 	// AtBalloon is where crosvm has none; 0x06.2 and 0x06.3 are for sound and a GPU.
 	AtBalloon = PCI{0x06, 1}
+	// AtClients is a netvm's interface to its clients. What is at function 0 there, every VMM has.
+	AtClients = PCI{0x01, 1}
 	// AtGPU is crosvm's alone. What crosvm has at 0x06 it chooses itself, and it may be nothing; a vsock device there always is.
 	AtGPU = PCI{0x05, 7}
 )
@@ -57,6 +59,11 @@ func sharePlaces(n int, home bool) []PCI {
 func (m *Machine) Shared(slot int) bool {
 	for n := range m.Disks {
 		if DiskPlace(n).Slot == slot {
+			return true
+		}
+	}
+	for _, i := range m.Interfaces {
+		if i.PCI.Slot == slot && i.PCI.Function > 0 {
 			return true
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // most is a VM with as many devices as one has, with the home or without.
 func most(home string) *config.VM {
-	vm := &config.VM{Name: "most", ID: 3, SharedHome: home, GPU: true, Overlay: config.Overlay{Type: "qcow2"}}
+	vm := &config.VM{Name: "most", ID: 3, SharedHome: home, GPU: true, HasClients: true, Overlay: config.Overlay{Type: "qcow2"}}
 	for n := range 15 {
 		vm.Interfaces = append(vm.Interfaces, config.Interface{Name: fmt.Sprintf("eth%02d", n)})
 	}
@@ -45,9 +45,9 @@ func TestPlaces(t *testing.T) {
 			place(s.PCI, s.Tag)
 		}
 		for n, i := range m.Interfaces {
-			place(PCI{i.Slot, 0}, i.Name)
-			if i.Slot != 0x10+n {
-				t.Errorf("%s is at %#x", i.Name, i.Slot)
+			place(i.PCI, i.Name)
+			if i.PCI != (PCI{0x10 + n, 0}) && i.Name != config.Clients {
+				t.Errorf("%s is at %s", i.Name, i.PCI)
 			}
 		}
 		for p := range seen {

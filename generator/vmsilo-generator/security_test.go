@@ -25,6 +25,7 @@ var exposure = map[string]string{
 	"vmsilo-disk@.service":    "15",
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
+	"vmsilo-netvm@.service":   "15",
 	"vmsilo-resolver.service": "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
@@ -63,6 +64,9 @@ func TestExposure(t *testing.T) {
 	}
 }
 
+// several are the templates of which a VM may have more than one, NAME:X.
+var several = []string{"vmsilo-share@.service", "vmsilo-netdev@.service", "vmsilo-netvm@.service"}
+
 // servicesIn returns the services of every VM of a tree that can be built.
 func servicesIn(tree, templates map[string]string) []string {
 	var units []string
@@ -75,7 +79,7 @@ func servicesIn(tree, templates map[string]string) []string {
 			for name := range templates {
 				if name == "vmsilo-status.service" {
 					units = append(units, name)
-				} else if strings.HasSuffix(name, "@.service") && name != "vmsilo-share@.service" && name != "vmsilo-netdev@.service" {
+				} else if strings.HasSuffix(name, "@.service") && !slices.Contains(several, name) {
 					units = append(units, strings.Replace(name, "@.service", "@"+vm, 1))
 				}
 			}
@@ -117,6 +121,7 @@ var instances = map[string][][2]string{
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
 	"vmsilo-home@.service":    {{"vmsilo-home@demo.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
+	"vmsilo-netvm@.service":   {{"vmsilo-netvm@app:vpn.service", "netvm"}},
 	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
@@ -192,6 +197,7 @@ var open = map[string][]string{
 	"vmsilo-idle@.service":   {"User=/DynamicUser="},
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	"vmsilo-netvm@.service":   {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	// An image may be in anybody's home, and in /tmp.
 	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},

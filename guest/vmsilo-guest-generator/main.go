@@ -7,7 +7,7 @@
 // It is a systemd.generator(7). In the initrd, which it knows by /etc/initrd-release, it writes
 // run-vmsilo-overlay.mount: the file system that takes the writes to the root, on the disk or in memory as
 // vmsilo.overlay says. In the root it writes home-user.mount if vmsilo.home is virtiofs and a mount unit for each
-// vmsilo.share, and pulls in what sets up the network if there is an interface. All other units are the same for every
+// vmsilo.share, and pulls in what sets up the network if there is an interface, and what forwards if one is to clients. All other units are the same for every
 // VM and are files of the image.
 //
 // A malformed parameter has no unit. It is reported once a boot: in the initrd, or where systemd does not run there in the

@@ -43,11 +43,15 @@ func rootUnits(p cmdline.Params) []unit {
 	if len(p.Interfaces) > 0 {
 		units = append(units, unit{name: "systemd-networkd.service", pulledInBy: boot})
 	}
-	if len(p.DNS) > 0 {
+	if len(p.DNS) > 0 || p.Clients != "" {
 		units = append(units, unit{name: "systemd-resolved.service", pulledInBy: boot})
 	}
 	if len(p.Interfaces) > 0 || len(p.DNS) > 0 {
 		units = append(units, unit{name: "vmsilo-network.service", pulledInBy: boot})
+	}
+	if p.Clients != "" {
+		// A netvm without its filter is not up.
+		units = append(units, unit{name: "vmsilo-router.service", pulledInBy: append(boot, "vmsilo-ready.service.requires")})
 	}
 	return units
 }

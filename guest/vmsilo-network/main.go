@@ -6,7 +6,8 @@
 //
 // It runs in the root before both of them. For each vmsilo.ifname of the kernel command line it writes
 // /run/systemd/network/70-vmsilo-IFNAME.network with the addresses, gateways and MTU of the other parameters, and for
-// vmsilo.dns /run/systemd/resolved.conf.d/70-vmsilo.conf. It waits for nothing.
+// vmsilo.dns /run/systemd/resolved.conf.d/70-vmsilo.conf. With vmsilo.clients, resolved answers on that interface, and
+// /run/vmsilo/router.nft holds what vmsilo-router.service gives to nft(8). It waits for nothing.
 package main
 
 import (
@@ -21,14 +22,15 @@ import (
 const (
 	networkDir  = "/run/systemd/network"
 	resolvedDir = "/run/systemd/resolved.conf.d"
+	rulesDir    = "/run/vmsilo"
 )
 
 func main() {
-	command.Main(func([]string) error { return run(cmdline.Load, networkDir, resolvedDir) })
+	command.Main(func([]string) error { return run(cmdline.Load, networkDir, resolvedDir, rulesDir) })
 }
 
 // run writes all that it can, also after an error.
-func run(load func() (cmdline.Params, error), networkDir, resolvedDir string) error {
+func run(load func() (cmdline.Params, error), networkDir, resolvedDir, rulesDir string) error {
 	params, err := load()
 	if err != nil {
 		return err
@@ -37,8 +39,12 @@ func run(load func() (cmdline.Params, error), networkDir, resolvedDir string) er
 	for rank, i := range params.Interfaces {
 		errs = append(errs, write(networkDir, "70-vmsilo-"+i.Name+".network", network(i, rank)))
 	}
-	if len(params.DNS) > 0 {
-		errs = append(errs, write(resolvedDir, "70-vmsilo.conf", resolved(params.DNS)))
+	clients := params.Interface(params.Clients)
+	if len(params.DNS) > 0 || clients != nil {
+		errs = append(errs, write(resolvedDir, "70-vmsilo.conf", resolved(params.DNS, clients)))
+	}
+	if clients != nil {
+		errs = append(errs, write(rulesDir, "router.nft", rules(clients.Name)))
 	}
 	return errors.Join(errs...)
 }

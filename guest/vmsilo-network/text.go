@@ -28,6 +28,10 @@ func network(i cmdline.Interface, rank int) string {
 		fmt.Fprintf(&text, "Address=%s\n", a)
 	}
 	for _, g := range i.Gateways {
+		if !onLink(i, g) {
+			// It answers for names, too, and another interface may have a network that it would be in.
+			fmt.Fprintf(&text, "\n[Route]\nDestination=%s\n", netip.PrefixFrom(g, g.BitLen()))
+		}
 		fmt.Fprintf(&text, "\n[Route]\nGateway=%s\n", g)
 		if !onLink(i, g) {
 			text.WriteString("GatewayOnLink=yes\n")
@@ -43,8 +47,9 @@ func onLink(i cmdline.Interface, gateway netip.Addr) bool {
 	return slices.ContainsFunc(i.Addresses, func(a netip.Prefix) bool { return a.Contains(gateway) })
 }
 
-// resolved is the resolved.conf(5) file. The servers are all that there are: none that a distribution built in.
-func resolved(servers []netip.Addr) string {
+// resolved is the resolved.conf(5) file. The servers are all that there are: none that a distribution built in. Clients
+// ask at this VM's addresses of the interface to them, and are answered whatever its own servers are by then.
+func resolved(servers []netip.Addr, clients *cmdline.Interface) string {
 	text := header + "[Resolve]\nFallbackDNS=\nDNS="
 	for i, s := range servers {
 		if i > 0 {
@@ -52,5 +57,11 @@ func resolved(servers []netip.Addr) string {
 		}
 		text += s.String()
 	}
-	return text + "\n"
+	text += "\n"
+	if clients != nil {
+		for _, a := range clients.Addresses {
+			text += "DNSStubListenerExtra=" + a.Addr().String() + "\n"
+		}
+	}
+	return text
 }

@@ -208,7 +208,8 @@ func (d *demand) used(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(states, func(u dbus.UnitStatus) bool { return !atRest(u.ActiveState) || u.JobId != 0 }), err
 }
 
-// users returns the units that use the VM while they are not at rest: what carries connections, and the VMs that need it.
+// users returns the units that use the VM while they are not at rest: what carries connections, the VMs that need it, and
+// what stands for each VM whose netvm it is.
 func (d *demand) users(ctx context.Context) ([]string, error) {
 	users := []string{d.relay()}
 	property, err := d.conn.GetUnitPropertyContext(ctx, d.unit(), "RequiredBy")
@@ -221,5 +222,9 @@ func (d *demand) users(ctx context.Context) ([]string, error) {
 			users = append(users, unit)
 		}
 	}
-	return users, nil
+	clients, err := d.conn.ListUnitsByPatternsContext(ctx, nil, []string{"vmsilo-netvm@*:" + d.vm + ".service"})
+	for _, unit := range clients {
+		users = append(users, unit.Name)
+	}
+	return users, err
 }

@@ -47,11 +47,14 @@ func (t *tap) addLocked(record string) (link, bridge netlink.Link, err error) {
 		if bridge, err = t.findBridge(record); err != nil {
 			return nil, nil, err
 		}
+		if err := t.checkNetVM(bridge); err != nil {
+			return nil, nil, err
+		}
 	}
 	if link, err = t.make(); err != nil {
 		return nil, nil, err
 	}
-	return link, bridge, apply(folder, "", t.filterFrames)
+	return link, bridge, apply(folder, "", t.filter)
 }
 
 // remove removes what is recorded, and the record; without a record there is nothing to remove.
@@ -72,16 +75,19 @@ func remove(record string) error {
 		return err
 	}
 	defer unlock()
+	others, err := readAll(folder, record)
+	if err != nil {
+		return err
+	}
 	err = apply(folder, record, func(c *nftables.Conn) error {
 		deleteTable(c, t.frameTable())
+		if t.isLast(others) {
+			deleteTable(c, t.bridgeTable())
+		}
 		return nil
 	})
 	// Without nftables there is no filter to remove.
 	if err != nil && !lacksNftables(err) {
-		return err
-	}
-	others, err := readAll(folder, record)
-	if err != nil {
 		return err
 	}
 	return errors.Join(t.leave(others), removeRecord(record))
@@ -104,7 +110,7 @@ func refresh(folder string) error {
 			if _, err := netlink.LinkByName(t.Name); err != nil {
 				continue
 			}
-			if err := t.filterFrames(c); err != nil {
+			if err := t.filter(c); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,11 @@ import (
 func (t *tap) findBridge(record string) (netlink.Link, error) {
 	link, err := netlink.LinkByName(t.Bridge)
 	if err == nil {
+		if t.private() && !t.MadeBridge {
+			if err := t.checkOurs(filepath.Dir(record)); err != nil {
+				return nil, err
+			}
+		}
 		if link.Type() != "bridge" {
 			return nil, command.Errorf("choose another name, or leave it out and have the bridge made",
 				"%q is a %s, and no bridge", t.Bridge, link.Type())
@@ -32,7 +37,9 @@ func (t *tap) findBridge(record string) (netlink.Link, error) {
 	// A bridge without an address of its own takes the least of its ports', which come and go.
 	sum := sha1.Sum([]byte("bridge " + t.Bridge))
 	attrs := netlink.LinkAttrs{Name: t.Bridge, HardwareAddr: append(net.HardwareAddr{0x52}, sum[:5]...)}
-	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+	// What is for a group goes to all that a port reaches. Guests would tell otherwise who is in it.
+	snooping := false
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
 		return nil, fmt.Errorf("making bridge %q: %w", t.Bridge, err)
 	}
 	// The host has no part in it.
@@ -64,17 +71,25 @@ func (t *tap) join(link, bridge netlink.Link) error {
 	return nil
 }
 
+// another returns a TAP of the same bridge and its record, or nil.
+func (t *tap) another(others map[string]*tap) (record string, other *tap) {
+	for record, other := range others {
+		if other.Bridge == t.Bridge {
+			return record, other
+		}
+	}
+	return "", nil
+}
+
 // leave removes the bridge that was made for a TAP, or has another TAP's record say that it was made, when others use it.
 // The lock is held.
 func (t *tap) leave(others map[string]*tap) error {
 	if !t.MadeBridge {
 		return nil
 	}
-	for record, other := range others {
-		if other.Bridge == t.Bridge {
-			other.MadeBridge = true
-			return write(record, other)
-		}
+	if record, other := t.another(others); other != nil {
+		other.MadeBridge = true
+		return write(record, other)
 	}
 	bridge, err := netlink.LinkByName(t.Bridge)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {

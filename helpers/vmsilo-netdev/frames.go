@@ -27,6 +27,14 @@ func (t *tap) frameTable() *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyNetdev, Name: "vmsilo-" + t.Name}
 }
 
+// filter adds to a batch what may come out of a TAP, and what the host hears of its bridge.
+func (t *tap) filter(c *nftables.Conn) error {
+	if t.private() {
+		t.deafen(c)
+	}
+	return t.filterFrames(c)
+}
+
 // filterFrames adds to a batch what may come out of a TAP: ARP, IPv4 and IPv6, from the guest's MAC address and its own
 // addresses, and no claim about anybody else's. It holds for every frame before anything of the host has seen it: the
 // kernel's routing, a bridge, and connection tracking.
@@ -38,6 +46,15 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 	own6, err6 := addSpans(c, table, "own6", nftables.TypeIP6Addr, t.own())
 	if err := errors.Join(err4, err6); err != nil {
 		return err
+	}
+	from4, from6 := own4, own6
+	if t.Router {
+		// What it forwards is from anywhere.
+		from4, err4 = addSpans(c, table, "from4", nftables.TypeIPAddr, anywhere)
+		from6, err6 = addSpans(c, table, "from6", nftables.TypeIP6Addr, append([]span{{t.linkLocal(), t.linkLocal()}}, anywhere...))
+		if err := errors.Join(err4, err6); err != nil {
+			return err
+		}
 	}
 	chain := baseChain(c, nftables.Chain{
 		Name: "ingress", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress, Device: t.Name,
@@ -58,7 +75,7 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 
 	rule(c, chain, ip4, protocol(unix.IPPROTO_ICMP), field(transport, 0, icmpRedirect), drop)
 	rule(c, chain, ip4, fieldWithin(network, ip4Destination, netip.MustParsePrefix(loopback4)), drop)
-	rule(c, chain, ip4, fieldIn(network, ip4Source, 4, own4), accept)
+	rule(c, chain, ip4, fieldIn(network, ip4Source, 4, from4), accept)
 	if t.Addresses == nil {
 		rule(c, chain, ip4, field(network, ip4Source, 0, 0, 0, 0), protocol(unix.IPPROTO_UDP),
 			field(transport, 0, append(port(dhcpClient), port(dhcpServer)...)...), accept)
@@ -68,7 +85,7 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 	rule(c, chain, ip6, icmp6(routerAdvert), drop)
 	rule(c, chain, ip6, icmp6(redirect6), drop)
 	rule(c, chain, ip6, icmp6(neighbourAdvert), fieldNotIn(transport, ndTarget, 16, own6), drop)
-	rule(c, chain, ip6, fieldIn(network, ip6Source, 16, own6), accept)
+	rule(c, chain, ip6, fieldIn(network, ip6Source, 16, from6), accept)
 	// Before it has an address: is it taken, and which groups it listens to: RFC 4862, RFC 3590.
 	unspecified := append(field(network, ip6Source, make([]byte, 16)...),
 		fieldWithin(network, ip6Destination, netip.MustParsePrefix(allLinkMulticasts6))...)

@@ -88,7 +88,7 @@ type observer func(frame []byte) bool
 
 // TestFrames sends everything with the filter, and then without it: an attack that cannot succeed proves nothing.
 func TestFrames(t *testing.T) {
-	for name, world := range map[string]func(*testing.T) (*guest, observer){"routed": routed, "bridge": bridged} {
+	for name, world := range map[string]func(*testing.T) (*guest, observer){"routed": routed, "bridge": bridged, "netvm": ofNetVM} {
 		t.Run(name, func(t *testing.T) {
 			namespace(t)
 			a, passes := world(t)

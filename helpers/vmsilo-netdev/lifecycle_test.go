@@ -12,13 +12,19 @@ import (
 
 // Whatever moment vmsilo-netdev is killed in, remove leaves nothing.
 func TestKilled(t *testing.T) {
+	for name, more := range map[string][]string{"nat": append([]string{"--host-ports=53/udp"}, natArgs...), "netvm": netvmArgs} {
+		t.Run(name, func(t *testing.T) { killed(t, more) })
+	}
+}
+
+func killed(t *testing.T, more []string) {
 	inet(t)
 	folder := t.TempDir()
 	record := filepath.Join(folder, "demo:lan0")
 	before := state(t)
 	half := 0
 	for n := range 40 {
-		args := append([]string{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac, "--host-ports=53/udp"}, natArgs...)
+		args := append([]string{"add", "--tap=demo-22", "--owner=70017", "--mac=" + mac}, more...)
 		for _, args := range [][]string{append(args, record), {"remove", record}} {
 			c := netdev(args...)
 			if err := c.Start(); err != nil {

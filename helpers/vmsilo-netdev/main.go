@@ -12,6 +12,9 @@
 // port of a bridge, filters what comes out of it, and raises it. With --nat the host forwards what the guest sends, under
 // its own addresses. Lists are separated by commas, and what is empty is none.
 // What it makes is written to the file RECORD, and remove takes away what the record says, and the record.
+// With --netvm and --netvm-tap the bridge is that of a netvm, whose TAP has to be a port of it by then, and with --router the
+// TAP is the netvm's: it may send packets from any address, but says of none but its own that it has it. The host hears
+// nothing of such a bridge.
 // A TAP of the same owner that an earlier run left is replaced; any other interface of that name is left alone.
 //
 // refresh has the guests with NAT use the host's name servers and interfaces of the moment. FOLDER is that of the records.
@@ -79,6 +82,9 @@ func (t *tap) flags(flags *flag.FlagSet) {
 	flags.BoolVar(&t.NAT, "nat", false, "forward and masquerade")
 	flags.StringVar(&t.Bridge, "bridge", "", "the bridge to make the TAP a port of")
 	flags.BoolVar(&t.isolated, "isolated", true, "keep it from the bridge's other isolated ports")
+	flags.BoolVar(&t.Router, "router", false, "the guest sends others' packets, too")
+	flags.StringVar(&t.NetVM, "netvm", "", "the VM that is on the other end")
+	flags.StringVar(&t.netvmTAP, "netvm-tap", "", "the TAP of that VM")
 	flags.IntVar(&t.mtu, "mtu", 0, "the TAP's MTU in bytes; 0 leaves the kernel's")
 	flags.IntVar(&t.queues, "queues", 1, "how many queues the VMM attaches")
 }
@@ -107,6 +113,9 @@ func (t *tap) check() error {
 	}
 	if mac, err := net.ParseMAC(t.MAC); err != nil || len(mac) != 6 {
 		return fmt.Errorf("want the guest's MAC address, got %q", t.MAC)
+	}
+	if t.private() && t.Bridge == "" || (t.NetVM == "") != (t.netvmTAP == "") {
+		return fmt.Errorf("want the bridge of a netvm, and its TAP with its name; got %q, %q and %q", t.Bridge, t.netvmTAP, t.NetVM)
 	}
 	return nil
 }

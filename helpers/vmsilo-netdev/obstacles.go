@@ -73,17 +73,26 @@ func (o obstacle) hint(tap string) string {
 	return "let through there what comes from " + tap + " and what goes to it"
 }
 
+// bridgeFilter has the chains for what is forwarded see what bridges send from port to port, too: br_netfilter of the kernel.
+const bridgeFilter = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
 // warn tells of each obstacle, for the journal and vmsilo why. The number is the level that the journal reads: a warning.
 func (t *tap) warn(to io.Writer) {
-	if !t.NAT {
+	name := t.Name
+	switch {
+	case t.NAT:
+	case t.private() && get(bridgeFilter) == "1":
+		// To these chains, it is the bridge where packets come from and go to.
+		name = t.Bridge
+	default:
 		return
 	}
 	found, err := obstacles()
 	if err != nil {
-		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: looking for what stands in the way of %s: %v\n", t.Name, err)
+		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: looking for what stands in the way of %s: %v\n", name, err)
 	}
 	for _, o := range found {
 		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: chain %q of table \"%s %s\" may drop what %s sends and gets\n<4>hint: %s\n",
-			o.chain.Name, families[o.chain.Table.Family][0], o.chain.Table.Name, t.Name, o.hint(t.Name))
+			o.chain.Name, families[o.chain.Table.Family][0], o.chain.Table.Name, name, o.hint(name))
 	}
 }

@@ -32,11 +32,15 @@ func (t *tap) own() (spans []span) {
 	if t.HostAddresses != nil {
 		return append(spans, anyLinkLocal)
 	}
-	return append(spans, anyLinkLocal,
-		span{netip.MustParseAddr("1.0.0.0"), netip.MustParseAddr("126.255.255.255")},
-		span{netip.MustParseAddr("128.0.0.0"), netip.MustParseAddr("223.255.255.255")},
-		span{netip.MustParseAddr("2000::"), lastOf(netip.MustParsePrefix("2000::/3"))},
-		span{netip.MustParseAddr("fc00::"), lastOf(netip.MustParsePrefix("fc00::/7"))})
+	return append(append(spans, anyLinkLocal), anywhere...)
+}
+
+// anywhere is all addresses that one host can have, but for those of a single link.
+var anywhere = []span{
+	{netip.MustParseAddr("1.0.0.0"), netip.MustParseAddr("126.255.255.255")},
+	{netip.MustParseAddr("128.0.0.0"), netip.MustParseAddr("223.255.255.255")},
+	{netip.MustParseAddr("2000::"), lastOf(netip.MustParsePrefix("2000::/3"))},
+	{netip.MustParseAddr("fc00::"), lastOf(netip.MustParsePrefix("fc00::/7"))},
 }
 
 // linkLocal returns the address that Linux makes of the guest's MAC address: RFC 4291, appendix A.

@@ -29,8 +29,12 @@ type tap struct {
 	Bridge     string     `json:",omitempty"`
 	MadeBridge bool       `json:",omitempty"`
 	Ports      []hostPort `json:",omitempty"`
+	// Router tells that the guest is a netvm, whose clients are here; NetVM is the netvm of a client.
+	Router bool   `json:",omitempty"`
+	NetVM  string `json:",omitempty"`
 
 	isolated    bool
+	netvmTAP    string
 	mtu, queues int
 }
 

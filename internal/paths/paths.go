@@ -23,6 +23,8 @@ const (
 	Runtime = "/run/vmsilo"
 	// OnDemand holds a mark for each VM that was started on demand. No VM's name begins with a dot.
 	OnDemand = Runtime + "/.on-demand"
+	// NetVMs holds a mark for each netvm that was started for its clients.
+	NetVMs = Runtime + "/.netvm"
 	// Demand is the socket where VMs are asked for: units/vmsilo-demand.socket.
 	Demand = "/run/vmsilo.demand"
 )

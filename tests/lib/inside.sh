@@ -107,11 +107,11 @@ leftovers() {
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/.netvm/$vm /sys/class/net/$vm-br /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done
-    nft list tables 2>/dev/null | grep --regexp=" vmsilo-$word-[0-9]*\$" | sed 's/^/left: /'
+    nft list tables 2>/dev/null | grep --regexp=" vmsilo-$word-\(br\|[0-9]*\)\$" | sed 's/^/left: /'
     [[ $vm != '*' ]] || nft list tables 2>/dev/null | grep ' inet vmsilo$' | sed 's/^/left: /'
     systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,reloading \
       "vmsilo*@$vm.*" "vmsilo*@$vm:*" | sed 's/^/left: unit /'
@@ -257,6 +257,63 @@ vmm_of() { pgrep --parent "$(helper_of "$1")"; }
 # another VM PID tells whether the VM has begun a new start, whose helper is not that one.
 another() {
   [[ $(helper_of "$1") != 0 && $(helper_of "$1") != "$2" && $(systemctl show --property=SubState --value "vmsilo@$1") == start-post ]]
+}
+
+# play_internet has a namespace play the internet, to which eth9 leads. It has a name server on two addresses of each family, each
+# with an answer of its own, and something that greets whoever comes to port 7.
+play_internet() {
+  local address each
+  install --mode=755 /dev/stdin /usr/local/bin/name-server <<'END'
+#!/usr/bin/perl
+# name-server ADDRESS ANSWER answers each question for an address with the same one.
+use Socket qw(:all);
+my ($address, $answer) = @ARGV;
+my $v6 = $address =~ /:/;
+socket(S, $v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0) or die;
+bind(S, $v6 ? pack_sockaddr_in6(53, inet_pton(AF_INET6, $address)) : pack_sockaddr_in(53, inet_aton($address))) or die "$!";
+while (my $from = recv(S, my $question, 512, 0)) {
+  # The question is a name, a type and a class; what follows it are options.
+  my ($end) = (index($question, "\0", 12));
+  my ($id, $asked) = (substr($question, 0, 2), substr($question, 12, $end - 12 + 5));
+  my $type = unpack("n", substr($asked, -4, 2));
+  my $data = $type == 1 ? inet_aton($answer) : "";
+  my $record = $data eq "" ? "" : pack("nnnNn", 0xc00c, 1, 1, 0, 4) . $data;
+  send(S, $id . pack("n5", 0x8180, 1, $record eq "" ? 0 : 1, 0, 0) . $asked . $record, 0, $from);
+}
+END
+  # shellcheck disable=SC2016 # for the program
+  printf '#!/bin/sh\necho hello "$SOCAT_PEERADDR"\n' | install --mode=755 /dev/stdin /usr/local/bin/greet
+  ip netns add internet
+  ip link add eth9 type veth peer name peer netns internet
+  ip address add 198.51.100.2/24 dev eth9
+  ip address add 2001:db8:1::2/64 dev eth9 nodad
+  ip link set eth9 up
+  ip route add default via 198.51.100.1
+  ip -6 route add default via 2001:db8:1::1
+  ip -netns internet link set lo up
+  ip -netns internet address add 198.51.100.1/24 dev peer
+  ip -netns internet address add 2001:db8:1::1/64 dev peer nodad
+  for address in 203.0.113.53/32 203.0.113.54/32 2001:db8:2::53/128 2001:db8:2::54/128; do
+    ip -netns internet address add "$address" dev lo
+  done
+  ip -netns internet link set peer up
+  for each in '203.0.113.53 192.0.2.53' '2001:db8:2::53 192.0.2.53' '203.0.113.54 192.0.2.54' '2001:db8:2::54 192.0.2.54'; do
+    # shellcheck disable=SC2086 # two words
+    ip netns exec internet name-server $each &
+  done
+  for address in 203.0.113.53 '[2001:db8:2::53]'; do
+    ip netns exec internet socat "TCP-LISTEN:7,fork,bind=$address,pf=$([[ $address == \[* ]] && echo ip6 || echo ip4)" \
+      EXEC:/usr/local/bin/greet &
+  done
+  printf 'nameserver 203.0.113.53\nnameserver 2001:db8:2::53\n' >/etc/resolv.conf
+}
+
+# guest_ping VM FAMILY PROTOCOL TYPE ADDRESS has a guest ping it, with the kernel's own sockets for that, and prints what comes back.
+guest_ping() {
+  guest "$1" "sysctl -qw net.ipv4.ping_group_range='0 2147483647'
+    perl -MSocket=:all -e 'alarm 5; socket(S, $2, SOCK_DGRAM, $3) or die qq(\$!);
+    my (undef, \$to) = getaddrinfo(qq($5), 7, {flags => AI_NUMERICHOST}); send(S, pack(qq(CCnnn), $4, 0, 0, 1, 1) . qq(ping), 0, \$to->{addr});
+    recv(S, my \$a, 100, 0); print substr(\$a, 8) . qq(\n)'"
 }
 
 # ends_with VM PID tells whether the VM ends, and leaves nothing, when that process is killed.

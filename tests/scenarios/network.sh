@@ -5,50 +5,7 @@
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-# A namespace plays the internet, and has a name server on two addresses of each family, each with an answer of its own.
-install --mode=755 /dev/stdin /usr/local/bin/name-server <<'END'
-#!/usr/bin/perl
-# name-server ADDRESS ANSWER answers each question for an address with the same one.
-use Socket qw(:all);
-my ($address, $answer) = @ARGV;
-my $v6 = $address =~ /:/;
-socket(S, $v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0) or die;
-bind(S, $v6 ? pack_sockaddr_in6(53, inet_pton(AF_INET6, $address)) : pack_sockaddr_in(53, inet_aton($address))) or die "$!";
-while (my $from = recv(S, my $question, 512, 0)) {
-  # The question is a name, a type and a class; what follows it are options.
-  my ($end) = (index($question, "\0", 12));
-  my ($id, $asked) = (substr($question, 0, 2), substr($question, 12, $end - 12 + 5));
-  my $type = unpack("n", substr($asked, -4, 2));
-  my $data = $type == 1 ? inet_aton($answer) : "";
-  my $record = $data eq "" ? "" : pack("nnnNn", 0xc00c, 1, 1, 0, 4) . $data;
-  send(S, $id . pack("n5", 0x8180, 1, $record eq "" ? 0 : 1, 0, 0) . $asked . $record, 0, $from);
-}
-END
-# shellcheck disable=SC2016 # for the program
-printf '#!/bin/sh\necho hello "$SOCAT_PEERADDR"\n' | install --mode=755 /dev/stdin /usr/local/bin/greet
-ip netns add internet
-ip link add eth9 type veth peer name peer netns internet
-ip address add 198.51.100.2/24 dev eth9
-ip address add 2001:db8:1::2/64 dev eth9 nodad
-ip link set eth9 up
-ip route add default via 198.51.100.1
-ip -6 route add default via 2001:db8:1::1
-ip -netns internet link set lo up
-ip -netns internet address add 198.51.100.1/24 dev peer
-ip -netns internet address add 2001:db8:1::1/64 dev peer nodad
-for address in 203.0.113.53/32 203.0.113.54/32 2001:db8:2::53/128 2001:db8:2::54/128; do
-  ip -netns internet address add "$address" dev lo
-done
-ip -netns internet link set peer up
-for each in '203.0.113.53 192.0.2.53' '2001:db8:2::53 192.0.2.53' '203.0.113.54 192.0.2.54' '2001:db8:2::54 192.0.2.54'; do
-  # shellcheck disable=SC2086 # two words
-  ip netns exec internet name-server $each &
-done
-for address in 203.0.113.53 '[2001:db8:2::53]'; do
-  ip netns exec internet socat "TCP-LISTEN:7,fork,bind=$address,pf=$([[ $address == \[* ]] && echo ip6 || echo ip4)" \
-    EXEC:/usr/local/bin/greet &
-done
-printf 'nameserver 203.0.113.53\nnameserver 2001:db8:2::53\n' >/etc/resolv.conf
+play_internet
 # On the host itself: one port that is open to the VM, and one that is not.
 for port in 7 8; do socat "TCP6-LISTEN:$port,fork,ipv6only=0" EXEC:'echo of the host' & done
 
@@ -84,15 +41,8 @@ check "and does" same "" "$(hears 203.0.113.53)"
 for way in iifname oifname; do nft add rule ip filter DOCKER-USER $way wan-22 accept; done
 check "TCP, IPv4, under the host's address" same "hello 198.51.100.2" "$(hears 203.0.113.53)"
 check "TCP, IPv6" same "hello [2001:0db8:0001:0000:0000:0000:0000:0002]" "$(hears 2001:db8:2::53)"
-guest wan 'sysctl -qw net.ipv4.ping_group_range="0 2147483647"'
-# ping FAMILY PROTOCOL TYPE ADDRESS of the guest: with the kernel's own sockets for that.
-ping() {
-  guest wan "perl -MSocket=:all -e 'alarm 5; socket(S, $1, SOCK_DGRAM, $2) or die qq(\$!);
-    my (undef, \$to) = getaddrinfo(qq($4), 7, {flags => AI_NUMERICHOST}); send(S, pack(qq(CCnnn), $3, 0, 0, 1, 1) . qq(ping), 0, \$to->{addr});
-    recv(S, my \$a, 100, 0); print substr(\$a, 8) . qq(\n)'"
-}
-check "ping, IPv4" same ping "$(ping AF_INET 1 8 203.0.113.53)"
-check "ping, IPv6" same ping "$(ping AF_INET6 58 128 2001:db8:2::53)"
+check "ping, IPv4" same ping "$(guest_ping wan AF_INET 1 8 203.0.113.53)"
+check "ping, IPv6" same ping "$(guest_ping wan AF_INET6 58 128 2001:db8:2::53)"
 sleep 35 # The host forgets where its guest is, and has to find it again.
 check "some time later, IPv6" same "hello [2001:0db8:0001:0000:0000:0000:0000:0002]" "$(hears 2001:db8:2::53)"
 

@@ -45,7 +45,7 @@ func Command(m *machine.Machine) []string {
 	a.add("--generic-vhost-user", fmt.Sprintf("device_type=vsock,socket=%s,queue_sizes=[128,128,128],%s",
 		quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
-		net := fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(machine.PCI{Slot: i.Slot}))
+		net := fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(i.PCI))
 		if i.Queues > 1 {
 			// It counts both ways of each.
 			net += fmt.Sprintf(",num_queues=%d", 2*i.Queues)
@@ -77,6 +77,9 @@ func segments(m *machine.Machine) int {
 	last := 0
 	if m.Balloon {
 		last = machine.AtBalloon.Function
+	}
+	for _, i := range m.Interfaces {
+		last = max(last, i.PCI.Function)
 	}
 	for _, s := range m.Shares {
 		last = max(last, s.PCI.Function)

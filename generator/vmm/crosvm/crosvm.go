@@ -52,7 +52,7 @@ func Command(m *machine.Machine) []string {
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
-		net := fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(machine.PCI{Slot: i.Slot}))
+		net := fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(i.PCI))
 		if i.Queues > 1 {
 			net += fmt.Sprintf(",vq-pairs=%d", i.Queues)
 		}

@@ -31,7 +31,7 @@ func Command(m *machine.Machine) []string {
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
 	a.add("-action", "reboot=shutdown,panic=shutdown")
-	a.add("-device", fmt.Sprintf("pvpanic-pci,addr=%#x", machine.AtPanic.Slot))
+	a.add("-device", "pvpanic-pci,addr="+at(machine.AtPanic, m))
 	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
 	a.console(m)
 	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), at(machine.AtRoot, m))
@@ -53,7 +53,7 @@ func Command(m *machine.Machine) []string {
 	}
 	for _, i := range m.Interfaces {
 		netdev := fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i.Index, i.TAP)
-		device := fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%#x,romfile=", i.Index, i.MAC, i.Slot)
+		device := fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,addr=%s,romfile=", i.Index, i.MAC, at(i.PCI, m))
 		if i.Queues > 1 {
 			netdev += fmt.Sprintf(",queues=%d", i.Queues)
 			// An interrupt for each queue's two ways, one for control and one for configuration.

@@ -107,6 +107,7 @@ var setters = map[string]struct {
 	"vmsilo.gateway":       {set: addGateway, many: true},
 	"vmsilo.mtu":           {set: setMTU, many: true},
 	"vmsilo.dns":           {set: addDNS, many: true},
+	"vmsilo.clients":       {set: setClients},
 	"vmsilo.share":         {set: addShare, many: true},
 	"vmsilo.overlay":       {set: setOverlay},
 	"vmsilo.home":          {set: setHome},

@@ -13,7 +13,7 @@ const full = "console=ttyS0 quiet vmsilo.name=bank-2 vmsilo.ifname=eth1,52:aa:bb
 	"vmsilo.ifname=lan.5,52:AA:BB:CC:DD:02 vmsilo.overlay=qcow2 vmsilo.home=virtiofs " +
 	"vmsilo.address=eth1,10.0.0.1/31 vmsilo.address=eth1,fd00::%31/127 vmsilo.gateway=eth1,10.0.0.0 " +
 	"vmsilo.gateway=eth1,fe80::1 vmsilo.mtu=eth1,1400 vmsilo.dns=9.9.9.9 vmsilo.dns=2620:fe::fe " +
-	"vmsilo.share=docs,/srv/docs,ro vmsilo.share=My.pics,/home/user/My%20pics%2C%20%C3%A4%20%26c,rw " +
+	"vmsilo.clients=lan.5 vmsilo.share=docs,/srv/docs,ro vmsilo.share=My.pics,/home/user/My%20pics%2C%20%C3%A4%20%26c,rw " +
 	"vmsilo.wayland_proxy=wayland-proxy-virtwl root=/dev/evil\n"
 
 func TestParse(t *testing.T) {
@@ -27,7 +27,8 @@ func TestParse(t *testing.T) {
 			},
 			{Name: "lan.5", MAC: "52:aa:bb:cc:dd:02"},
 		},
-		DNS: []netip.Addr{netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("2620:fe::fe")},
+		DNS:     []netip.Addr{netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("2620:fe::fe")},
+		Clients: "lan.5",
 		Shares: []Share{
 			{Tag: "docs", Target: "/srv/docs", ReadOnly: true},
 			{Tag: "My.pics", Target: "/home/user/My pics, ä &c"},
@@ -103,7 +104,8 @@ func TestParseHonoursTheRest(t *testing.T) {
 			"keep", "keep,", "none,1500", "keep,1400", "last,0", "last,1279", "last,65536", "last,-1500", "last,+1500", "last,1500x",
 			"last,01500", "last,1e4", "last,0x600",
 		},
-		"dns": {"", "example.org", "10.0.0.1", "10.0.0.3/24", "0.0.0.0", "fe80::1%25keep", "9.9.9.9%20x", "9.9.9.9,8.8.8.8", "127.0.0.1"},
+		"dns":     {"", "example.org", "10.0.0.1", "10.0.0.3/24", "0.0.0.0", "fe80::1%25keep", "9.9.9.9%20x", "9.9.9.9,8.8.8.8", "127.0.0.1"},
+		"clients": {"", "none", "keep,10.0.0.1", "../keep", "keep%0a", "keep%22"},
 		"share": {
 			"", "a", "a,/srv/a", "a,/srv/a,", "a,/srv/a,RO", "a,/srv/a,rw,exec", ",/srv/a,rw", "home,/srv/a,rw", ".a,/srv/a,rw",
 			"a/b,/srv/a,rw", "a%0a,/srv/a,rw", strings.Repeat("a", 37) + ",/srv/a,rw", "kept,/srv/a,rw", "a,/srv/kept,ro",
@@ -168,7 +170,7 @@ func TestParseBounds(t *testing.T) {
 	}
 	got, err := Parse(line.String())
 	if err != nil || len(got.Interfaces) != MaxInterfaces || len(got.Interfaces[0].Addresses) != MaxAddresses ||
-		len(got.DNS) != MaxDNS || len(got.Shares) != MaxShares || len(got.Malformed) != 4*64-15-16-8-32 {
+		len(got.DNS) != MaxDNS || len(got.Shares) != MaxShares || len(got.Malformed) != 4*64-16-16-8-32 {
 		t.Errorf("got %+v, error %v", got, err)
 	}
 	if _, err := Parse(strings.Repeat("x", MaxLine+1)); err == nil {
@@ -183,6 +185,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("vmsilo.ifname=a%22%0aRUN,52:00:00:00:00:01 vmsilo.name=%2e%2e/x")
 	f.Add(`"vmsilo.name=a" vmsilo.home="none" vmsilo.overlay="tmpfs vmsilo.name=b`)
 	f.Add("vmsilo.name=% vmsilo.share=a,/srv/%0a[Service],rw vmsilo.share=b,/srv/%2e%2e/%2e%2e/etc,ro")
+	f.Add("vmsilo.clients=b vmsilo.ifname=b,52:00:00:00:00:01 vmsilo.clients=%62%0a")
 	f.Add("vmsilo.\xff\x1b[2J=1")
 	f.Fuzz(func(t *testing.T, line string) {
 		p, err := Parse(line)
@@ -191,6 +194,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if p.Name != "" && !ValidName(p.Name) {
 			t.Errorf("name %q", p.Name)
+		}
+		if p.Clients != "" && p.Interface(p.Clients) == nil {
+			t.Errorf("clients on %q", p.Clients)
 		}
 		words := p.Name + p.Overlay + p.Home + p.WaylandProxy
 		for _, i := range p.Interfaces {

@@ -131,18 +131,25 @@ func addDNS(p *Params, value string) error {
 	return nil
 }
 
+func setClients(p *Params, value string) error {
+	if p.Interface(value) == nil {
+		return fmt.Errorf("%q: no %s gives this name", value, naming)
+	}
+	p.Clients = value
+	return nil
+}
+
 // interfaceOf cuts a value at its comma and finds the interface that is named before it.
 func (p *Params) interfaceOf(value, form string) (*Interface, string, error) {
 	name, rest, ok := strings.Cut(value, ",")
 	if !ok || rest == "" {
 		return nil, "", fmt.Errorf("%q is not %s", value, form)
 	}
-	for i := range p.Interfaces {
-		if p.Interfaces[i].Name == name {
-			return &p.Interfaces[i], rest, nil
-		}
+	i := p.Interface(name)
+	if i == nil {
+		return nil, "", fmt.Errorf("%q: no %s gives this name", name, naming)
 	}
-	return nil, "", fmt.Errorf("%q: no %s gives this name", name, naming)
+	return i, rest, nil
 }
 
 // host refuses what cannot be the address of one host beside this one: groups, nobody, the host itself, and forms

@@ -7,8 +7,8 @@ import (
 
 // Bounds of what one VM can have.
 const (
-	// MaxInterfaces is how many interfaces a VM can have: indexes 22 to 36 of the design.
-	MaxInterfaces = 15
+	// MaxInterfaces is how many interfaces a VM can have: indexes 22 to 36, and a netvm's to its clients.
+	MaxInterfaces = 16
 	// MaxAddresses is how many addresses one interface can have.
 	MaxAddresses = 16
 	// MaxDNS is how many name servers a VM can have.
@@ -52,6 +52,7 @@ type Params struct {
 	Name         string
 	Interfaces   []Interface // in the order of the command line; names and MACs are unique
 	DNS          []netip.Addr
+	Clients      string  // the interface to the VMs that this one routes for, one of Interfaces
 	Shares       []Share // tags and targets are unique
 	Overlay      string  // OverlayDisk or OverlayTmpfs
 	Home         string  // HomeVirtiofs or HomeNone
@@ -59,6 +60,16 @@ type Params struct {
 
 	// Malformed are the parameters that were left out.
 	Malformed []*ParamError
+}
+
+// Interface returns the interface of that name, or nil.
+func (p *Params) Interface(name string) *Interface {
+	for i := range p.Interfaces {
+		if p.Interfaces[i].Name == name {
+			return &p.Interfaces[i]
+		}
+	}
+	return nil
 }
 
 // ParamError is one parameter that was not understood.
