@@ -34,6 +34,7 @@ var exposure = map[string]string{
 	"vmsilo-console@.service": "15",
 	"vmsilo-vmm@.service":     "15",
 	"vmsilo-machine@.service": "15",
+	"vmsilo-menus.service":    "15",
 	"vmsilo-status.service":   "15",
 }
 
@@ -73,7 +74,7 @@ func servicesIn(tree, templates map[string]string) []string {
 		case !isDropin || !strings.HasSuffix(unit, ".service"):
 		case isVM:
 			for name := range templates {
-				if name == "vmsilo-status.service" {
+				if name == "vmsilo-status.service" || name == "vmsilo-menus.service" {
 					units = append(units, name)
 				} else if strings.HasSuffix(name, "@.service") && name != "vmsilo-share@.service" && name != "vmsilo-netdev@.service" {
 					units = append(units, strings.Replace(name, "@.service", "@"+vm, 1))
@@ -125,6 +126,7 @@ var instances = map[string][][2]string{
 	"vmsilo-idle@.service":    {{"vmsilo-idle@demo.service", "qemu"}},
 	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
+	"vmsilo-menus.service":    {{"vmsilo-menus.service", "qemu"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before they listen, and when they no longer do, they run programs.
 	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
@@ -198,6 +200,8 @@ var open = map[string][]string{
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	// What it makes is for everybody to read.
+	"vmsilo-menus.service": {"PrivateTmp=", "ProtectHome=", "UMask="},
 	// An image may be in anybody's home, and in /tmp.
 	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},
 }
