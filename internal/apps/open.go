@@ -11,17 +11,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is a folder in which nothing leads out: openat2(2).
+// tree is a folder in which nothing leads out.
 type tree struct {
 	*os.File
-	// resolve says what is done about symlinks.
-	resolve uint64
+	// find returns a descriptor that stands for the file at a path in the folder, and reads none of it.
+	find func(folder int, path string) (fd int, err error)
+}
+
+// asInside finds a file as a process does whose root the folder is: openat2(2).
+func asInside(folder int, path string) (fd int, err error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	// A folder that is renamed meanwhile may have the kernel ask for another try.
+	for range 10 {
+		fd, err = unix.Openat2(folder, path, &how)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	return fd, err
+}
+
+// withoutLinks finds what has that very name in the folder. It is for a unit, where RestrictSUIDSGID= leaves no openat2(2).
+func withoutLinks(folder int, name string) (fd int, err error) {
+	return unix.Openat(folder, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
 // open opens what is at a path in the tree, if it is of that kind, a file type of stat(2). A FIFO or a device is not opened,
 // which could wait or do something.
 func (t tree) open(path string, kind uint32) (*os.File, error) {
-	fd, err := t.find(path)
+	fd, err := t.find(int(t.Fd()), path)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
@@ -37,21 +55,8 @@ func (t tree) open(path string, kind uint32) (*os.File, error) {
 	return os.Open(fmt.Sprint("/proc/self/fd/", fd))
 }
 
-// errKind is the error for a FIFO, a device, or another file of the wrong kind.
+// errKind is the error for a FIFO, a device, or another file of the wrong kind: a symlink, where none is followed.
 var errKind = errors.New("it is neither a plain file nor a folder, or the other of the two")
-
-// find returns a descriptor that stands for a file, and reads none of it.
-func (t tree) find(path string) (fd int, err error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: t.resolve | unix.RESOLVE_NO_MAGICLINKS}
-	// A folder that is renamed meanwhile may have the kernel ask for another try.
-	for range 10 {
-		fd, err = unix.Openat2(int(t.Fd()), path, &how)
-		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	return fd, err
-}
 
 // read returns the content of a regular file.
 func (t tree) read(path string) ([]byte, error) {

@@ -15,7 +15,7 @@ import (
 // FromRoot returns the programs of a guest's root, a folder, and says what is left out of them and why. Symlinks lead where
 // they would in the guest.
 func FromRoot(root *os.File) (all []App, leftOut []string) {
-	r := reader{tree: tree{root, unix.RESOLVE_IN_ROOT}, seen: map[string]bool{}}
+	r := reader{tree: tree{root, asInside}, seen: map[string]bool{}}
 	r.icon = r.iconOfRoot
 	// The first that has an ID has it.
 	r.folder("usr/local/share/applications")
@@ -26,7 +26,7 @@ func FromRoot(root *os.File) (all []App, leftOut []string) {
 // FromFolder does the same for a folder in which WriteFolder, or somebody by hand, has put the files ID.desktop and
 // ID.png. Symlinks are not followed.
 func FromFolder(folder *os.File) (all []App, leftOut []string) {
-	r := reader{tree: tree{folder, unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH}, seen: map[string]bool{}}
+	r := reader{tree: tree{folder, withoutLinks}, seen: map[string]bool{}}
 	r.icon = func(id, _ string) []string { return []string{id + ".png"} }
 	r.folder(".")
 	return r.apps, r.told()

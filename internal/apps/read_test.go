@@ -117,7 +117,7 @@ func TestLinksInAFolder(t *testing.T) {
 	if len(found) != 2 || found["b"].Icon != nil {
 		t.Errorf("%+v", found)
 	}
-	for _, want := range []string{`program "link": opening "link.desktop": too many`, `icon of program "b": opening "b.png": too many`} {
+	for _, want := range []string{`program "link": opening "link.desktop": it is neither`, `icon of program "b": opening "b.png": it is neither`} {
 		if !strings.Contains(leftOut, want) {
 			t.Errorf("no %q in\n%s", want, leftOut)
 		}

@@ -150,7 +150,7 @@ check "it is said why" holds "$(said)" \
   'program "code": its Exec has "%z", which is no field code' \
   'program "with blank": the name of its file does not match' \
   'program "\x1b[31m": the name of its file does not match' \
-  'program "link": opening "link.desktop": too many levels of symbolic links' \
+  'program "link": opening "link.desktop": it is neither a plain file' \
   'program "fifo": opening "fifo.desktop": it is neither a plain file' \
   'program "device": opening "device.desktop": it is neither a plain file' \
   'program "huge": "huge.desktop" is longer than 256 KiB' \
