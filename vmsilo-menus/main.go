@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-menus FOLDER
+//	vmsilo-menus [--again] FOLDER
 //
 // Description:
 //
@@ -15,16 +15,22 @@
 //	icons/
 //
 // What was there before goes away in one step; a folder that is as it should be is left alone. So is every other VM, when the
-// file, the image or the user of one will not do. vmsilo-menus.path has it run when files of the configuration change, and when
-// another version of an image becomes the current one.
+// file, the image or the user of one will not do: it says what is left out. vmsilo-menus.path has it run when files of the
+// configuration change, and when another version of an image becomes the current one.
+//
+// Options:
+//
+//	--again
+//
+// says what is left out if anything has changed since the run before, and else nothing.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"os"
-	"reflect"
 
 	"golang.org/x/sys/unix"
 	"vmsilo/generator/config"
@@ -40,25 +46,28 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 1 {
+	flags := flag.NewFlagSet("vmsilo-menus", flag.ContinueOnError)
+	again := flags.Bool("again", false, "")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
 		return errors.New("it wants one argument, the folder of the menus")
 	}
 	// Everybody's programs read what it writes.
 	unix.Umask(0o022)
-	// What changes while it writes brings no new run of it: systemd.path(5) starts what does not run yet.
-	for before := (menus)(nil); ; {
-		now, leftOut := collect(args[0])
-		if before != nil && reflect.DeepEqual(now, before) {
-			return nil
-		}
+	folder := flags.Arg(0)
+	now, leftOut := collect(folder)
+	changed, err := now.write(folder)
+	if changed || !*again {
 		for _, line := range leftOut {
 			log.Print(line)
 		}
-		if err := now.write(args[0]); err != nil {
-			return fmt.Errorf("writing the menus: %w", err)
-		}
-		before = now
 	}
+	if err != nil {
+		return fmt.Errorf("writing the menus: %w", err)
+	}
+	return nil
 }
 
 // collect returns the menus of all users, in the folder where they will be, and says what is left out of them and why.
