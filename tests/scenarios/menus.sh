@@ -178,7 +178,7 @@ for n in {10..59}; do
   sed -i "s/#....../#0000$n/" /etc/vmsilo/banking.toml
   sleep "0.0$n"
 done
-check "the last of many" becomes 'fill="#000059"' cat $menus/1000/icons/vmsilo-banking.svg
+check "the last of many" becomes 'fill=#000059' cat $menus/1000/icons/vmsilo-banking.svg
 two=$(version 2-y)
 for n in {1000..2499}; do program "$two/p$n.desktop" "Name=Program $n" "Exec=p$n"; done
 check "another version of the image" vmsilo image use default 2-y
