@@ -37,7 +37,7 @@ func withoutLinks(folder int, name string) (fd int, err error) {
 }
 
 // open opens what is at a path in the tree, if it is of that kind, a file type of stat(2). A FIFO or a device is not opened,
-// which could wait or do something.
+// which could wait or do something; nor is a symlink, where none is followed.
 func (t tree) open(path string, kind uint32) (*os.File, error) {
 	fd, err := t.find(int(t.Fd()), path)
 	if err != nil {
@@ -49,14 +49,14 @@ func (t tree) open(path string, kind uint32) (*os.File, error) {
 		return nil, fmt.Errorf("looking at %q: %w", path, err)
 	}
 	if st.Mode&unix.S_IFMT != kind {
-		return nil, fmt.Errorf("opening %q: %w", path, errKind)
+		return nil, fmt.Errorf("opening %q: it is not %s", path, kinds[kind])
 	}
 	// The very file that was looked at.
 	return os.Open(fmt.Sprint("/proc/self/fd/", fd))
 }
 
-// errKind is the error for a FIFO, a device, or another file of the wrong kind: a symlink, where none is followed.
-var errKind = errors.New("it is neither a plain file nor a folder, or the other of the two")
+// kinds are what messages call file types of stat(2).
+var kinds = map[uint32]string{unix.S_IFREG: "a plain file", unix.S_IFDIR: "a folder"}
 
 // read returns the content of a regular file.
 func (t tree) read(path string) ([]byte, error) {

@@ -150,12 +150,12 @@ check "it is said why" holds "$(said)" \
   'program "code": its Exec has "%z", which is no field code' \
   'program "with blank": the name of its file does not match' \
   'program "\x1b[31m": the name of its file does not match' \
-  'program "link": opening "link.desktop": it is neither a plain file' \
-  'program "fifo": opening "fifo.desktop": it is neither a plain file' \
-  'program "device": opening "device.desktop": it is neither a plain file' \
+  'program "link": opening "link.desktop": it is not a plain file' \
+  'program "fifo": opening "fifo.desktop": it is not a plain file' \
+  'program "device": opening "device.desktop": it is not a plain file' \
   'program "huge": "huge.desktop" is longer than 256 KiB' \
   'program "larger": "larger.desktop" is longer than 256 KiB' \
-  'icon of program "htop": opening "htop.png": it is neither a plain file' \
+  'icon of program "htop": opening "htop.png": it is not a plain file' \
   'icon of program "quotes": it is 60000 by 60000 pixels large, and may be 256 by 256' \
   'icon of program "injects": reading it as a PNG: png: invalid format: not a PNG file' \
   'VM "lost": "nobody-here" in database passwd: not found'
