@@ -21,11 +21,15 @@ func TestParse(t *testing.T) {
 		// What is not read: translations, actions, other groups and what has no value.
 		{
 			head + "Exec=a\nName[de]=B\nExec[de]=b\nDBusActivatable=true\nActions=x;\nPath=/\nTryExec=b\nX-Exec=b\nnonsense\n=\n[Desktop Action x]\nName=X\nExec=x\n[Desktop Entry]\nTerminal=true",
-			App{Name: "A", Args: []string{"a"}}, "",
+			App{Name: "A", Args: []string{"a"}},
+			"",
 		},
 		// Text is one line of what can be seen.
-		{"[Desktop Entry]\nType=Application\nExec=a\nName=\x1b[31m\\n\\t\u202ered\xff\nComment=" + strings.Repeat("ü", 400),
-			App{Name: "?[31m? ?red?", Comment: strings.Repeat("ü", 299) + "…", Args: []string{"a"}}, ""},
+		{
+			"[Desktop Entry]\nType=Application\nExec=a\nName=\x1b[31m\\n\\t\u202ered\xff\nComment=" + strings.Repeat("ü", 400),
+			App{Name: "?[31m? ?red?", Comment: strings.Repeat("ü", 299) + "…", Args: []string{"a"}},
+			"",
+		},
 	} {
 		got, icon, err := parse(c.text)
 		if err != nil || icon != c.icon || !reflect.DeepEqual(got, c.want) {
