@@ -42,16 +42,19 @@ func imageBuild(stdout, stderr io.Writer, args []string) error {
 	defer cancel()
 	unix.Umask(0o022)
 	p := newProgress(stderr)
-	version, fresh, err := store.Build(ctx, operands[0], r, p.say)
+	built, err := store.Build(ctx, operands[0], r, p.say)
 	p.end()
 	if err != nil {
 		return fmt.Errorf("building image %q: %w", operands[0], err)
 	}
-	if !fresh {
-		fmt.Fprintf(stdout, "nothing is new: image %q is its version %s\n", operands[0], version)
+	for _, line := range built.LeftOut {
+		fmt.Fprintln(stderr, "vmsilo: left out of the menus:", line)
+	}
+	if !built.Fresh {
+		fmt.Fprintf(stdout, "nothing is new: image %q is its version %s\n", operands[0], built.Version)
 		return nil
 	}
-	fmt.Fprintf(stdout, "image %q is now %s, made in %d s; VMs have it from their next start on\n", operands[0], version, p.seconds())
+	fmt.Fprintf(stdout, "image %q is now %s, made in %d s; VMs have it from their next start on\n", operands[0], built.Version, p.seconds())
 	return nil
 }
 

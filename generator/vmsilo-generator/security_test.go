@@ -35,6 +35,8 @@ var exposure = map[string]string{
 	"vmsilo-console@.service": "15",
 	"vmsilo-vmm@.service":     "15",
 	"vmsilo-machine@.service": "15",
+	"vmsilo-menus.service":    "15",
+	"vmsilo-changed.service":  "15",
 	"vmsilo-status.service":   "15",
 }
 
@@ -77,7 +79,7 @@ func servicesIn(tree, templates map[string]string) []string {
 		case !isDropin || !strings.HasSuffix(unit, ".service"):
 		case isVM:
 			for name := range templates {
-				if name == "vmsilo-status.service" {
+				if name == "vmsilo-status.service" || name == "vmsilo-menus.service" || name == "vmsilo-changed.service" {
 					units = append(units, name)
 				} else if strings.HasSuffix(name, "@.service") && !slices.Contains(several, name) {
 					units = append(units, strings.Replace(name, "@.service", "@"+vm, 1))
@@ -130,6 +132,8 @@ var instances = map[string][][2]string{
 	"vmsilo-idle@.service":    {{"vmsilo-idle@demo.service", "qemu"}},
 	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
+	"vmsilo-menus.service":    {{"vmsilo-menus.service", "qemu"}},
+	"vmsilo-changed.service":  {{"vmsilo-changed.service", "qemu"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before it listens, it runs a program.
 	"vmsilo-vmm@.socket": {{"vmsilo-vmm@demo.socket", "qemu"}},
@@ -199,6 +203,8 @@ var open = map[string][]string{
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-netvm@.service":   {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
+	// What it makes is for everybody to read.
+	"vmsilo-menus.service": {"PrivateTmp=", "ProtectHome=", "UMask="},
 	// An image may be in anybody's home, and in /tmp.
 	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},
 }

@@ -3,9 +3,9 @@
 
 root_packages() {
   local common=systemd,systemd-sysv,dbus,libnss-systemd,libpam-systemd,iproute2,nftables,procps,socat,less,util-linux
-  common+=,jq,qemu-utils,polkitd
+  common+=,jq,qemu-utils,polkitd,libglib2.0-bin,desktop-file-utils,python3-xdg
   case $1 in
-  trixie) echo "$common,kmod,qemu-system-x86,virtiofsd,vhost-device-vsock,mmdebstrap,erofs-utils,openssh-client,tmux,systemd-container,libglib2.0-bin" ;;
+  trixie) echo "$common,kmod,qemu-system-x86,virtiofsd,vhost-device-vsock,mmdebstrap,erofs-utils,openssh-client,tmux,systemd-container" ;;
   bookworm) echo "$common" ;; # systemd 252, the oldest that is supported; no guest runs here
   bare) echo systemd,systemd-sysv,iproute2,procps,socat,jq ;; # what every machine has, and what scenarios need
   esac

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"vmsilo/internal/apps"
 	"vmsilo/internal/command"
 	"vmsilo/internal/paths"
 	"vmsilo/vmsilo/recipe"
@@ -19,28 +20,38 @@ import (
 // workPrefix begins the names of folders that are no versions yet, or no longer.
 const workPrefix = ".work."
 
-// Build makes a version of an image from a recipe and makes it the current one. It returns the version's name, and
-// whether it is new: the same files as those of an older version are not kept twice. say is told what is being done.
+// Built is what a build has made.
+type Built struct {
+	Version string
+	// Fresh tells that the version is new: the same files as those of an older version are not kept twice.
+	Fresh bool
+	// LeftOut says which programs of the image are for no menu, and why.
+	LeftOut []string
+}
+
+// Build makes a version of an image from a recipe and makes it the current one. say is told what is being done.
 // If ctx ends, or anything fails, everything is as it was before.
-func (s Store) Build(ctx context.Context, name string, r *recipe.Recipe, say func(stage string)) (version string, fresh bool, err error) {
+func (s Store) Build(ctx context.Context, name string, r *recipe.Recipe, say func(stage string)) (built Built, err error) {
 	if !imageName.MatchString(name) {
-		return "", false, fmt.Errorf("%q will not do as an image's name: it must match %s", name, imageName)
+		return built, fmt.Errorf("%q will not do as an image's name: it must match %s", name, imageName)
 	}
 	if err := s.replaceable(name); err != nil {
-		return "", false, err
+		return built, err
 	}
 	work, err := s.begin(name)
 	if err != nil {
-		return "", false, fmt.Errorf("making a place to build in: %w", err)
+		return built, fmt.Errorf("making a place to build in: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.end(name, work)) }()
 	b := build{ctx: ctx, recipe: r, work: work.Name(), say: say}
-	for _, step := range []func() error{b.files, b.root, b.erofs} {
+	for _, step := range []func() error{b.files, b.root, b.programs, b.erofs} {
 		if err := step(); err != nil {
-			return "", false, err
+			return built, err
 		}
 	}
-	return s.publish(ctx, name, b.path("image"))
+	built.LeftOut = b.leftOut
+	built.Version, built.Fresh, err = s.publish(ctx, name, b.path("image"))
+	return built, err
 }
 
 // begin makes a folder to work in, which is locked for as long as the build lives, and removes those of builds that
@@ -102,6 +113,9 @@ func (s Store) publish(ctx context.Context, name, folder string) (version string
 		return "", false, errInterrupted
 	}
 	if twin := s.twin(name, version); twin != "" {
+		if err := replaceApps(s.path("."+name, twin), folder); err != nil {
+			return "", false, fmt.Errorf("keeping the programs for menus: %w", err)
+		}
 		return twin, false, s.point(name, twin)
 	}
 	kept := s.path("."+name, version)
@@ -112,6 +126,19 @@ func (s Store) publish(ctx context.Context, name, folder string) (version string
 		return "", false, errors.Join(err, os.RemoveAll(kept))
 	}
 	return version, true, nil
+}
+
+// replaceApps gives a version the programs of another one that has the same files: an older vmsilo may have read fewer
+// of them.
+func replaceApps(version, from string) error {
+	if err := os.RemoveAll(filepath.Join(version, appsFolder)); err != nil {
+		return err
+	}
+	err := os.Rename(filepath.Join(from, appsFolder), filepath.Join(version, appsFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // syncTo returns when what was written is on the disk: a power cut must not leave a link to empty files.
@@ -133,6 +160,8 @@ type build struct {
 	recipe *recipe.Recipe
 	work   string
 	say    func(stage string)
+	// leftOut is what programs says.
+	leftOut []string
 }
 
 func (b *build) path(elements ...string) string {
@@ -257,6 +286,25 @@ func (b *build) root() error {
 // shellQuote returns a word of shell that stands for s.
 func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// programs leaves what the root has for menus in the folder image.
+func (b *build) programs() error {
+	b.say("reading the programs for menus")
+	root, err := os.Open(b.path("root"))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	found, leftOut := apps.FromRoot(root)
+	b.leftOut = leftOut
+	if len(found) == 0 {
+		return nil
+	}
+	if err := apps.WriteFolder(b.path("image", appsFolder), found); err != nil {
+		return fmt.Errorf("writing the programs for menus: %w", err)
+	}
+	return nil
 }
 
 // erofs makes the root's image. Every file in it is as old as the kernel.

@@ -76,3 +76,28 @@ func TestCopyThroughLinks(t *testing.T) {
 		t.Errorf("the host's file is %q", text)
 	}
 }
+
+// A built root's programs are beside it, with what is left out of them.
+func TestPrograms(t *testing.T) {
+	work := t.TempDir()
+	b := build{work: work, say: func(string) {}}
+	programs := b.path("root", "usr/share/applications")
+	if err := errors.Join(
+		os.Mkdir(b.path("image"), 0o755), os.MkdirAll(programs, 0o755),
+		os.WriteFile(filepath.Join(programs, "a.desktop"), []byte("[Desktop Entry]\nType=Application\nName=A\nExec=a %u\nX=y\n"), 0o644),
+		os.WriteFile(filepath.Join(programs, "b.desktop"), []byte("[Desktop Entry]\nType=Application\nName=B\nExec=b;c\n"), 0o644),
+		b.programs(),
+	); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(b.path("image", "apps", "a.desktop"))
+	if want := "[Desktop Entry]\nType=Application\nName=A\nExec=a\nTerminal=false\n"; string(text) != want {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if entries, err := os.ReadDir(b.path("image", "apps")); len(entries) != 1 || err != nil {
+		t.Errorf("there are %v, %v", entries, err)
+	}
+	if len(b.leftOut) != 1 || b.leftOut[0] != `program "b": its Exec has ';' outside of quotes` {
+		t.Errorf("left out: %q", b.leftOut)
+	}
+}

@@ -41,6 +41,9 @@ type Version struct {
 // parts are the files of a version.
 var parts = []string{"vmlinuz", "initrd", "root.erofs"}
 
+// appsFolder is the folder of a version that holds the programs for menus: internal/apps. A version without any has none.
+const appsFolder = "apps"
+
 // imageName is what an image may be called; the dot of a version's folder is no beginning of it.
 var imageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 

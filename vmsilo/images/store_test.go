@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"vmsilo/internal/apps"
 	"vmsilo/internal/command"
 )
 
@@ -141,7 +142,7 @@ func TestFolderThatIsNoImage(t *testing.T) {
 	if err := os.Mkdir(s.path("a"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = s.Build(t.Context(), "a", nil, nil)
+	_, err = s.Build(t.Context(), "a", nil, nil)
 	refused(t, err, "is a folder, and no image")
 	_, _, err = s.publish(t.Context(), "a", filepath.Join(work.Name(), "image"))
 	refused(t, err, "is a folder, and no image")
@@ -236,5 +237,34 @@ func TestPublish(t *testing.T) {
 	}
 	if versions[0] != versions[2] || versions[0] == versions[1] {
 		t.Errorf("got %q", versions)
+	}
+}
+
+// What an older vmsilo has not read of the same files comes with them, and goes with the version.
+func TestPublishPrograms(t *testing.T) {
+	s := Store(t.TempDir())
+	for _, program := range []string{"", "firefox", "gimp"} {
+		work, err := s.begin("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, Store(work.Name()), "image", "", "one")
+		if program != "" {
+			found := []apps.App{{ID: program, Name: program, Args: []string{program}}}
+			if err := apps.WriteFolder(filepath.Join(work.Name(), "image", appsFolder), found); err != nil {
+				t.Fatal(err)
+			}
+		}
+		version, fresh, err := s.publish(t.Context(), "a", filepath.Join(work.Name(), "image"))
+		if err != nil || fresh != (program == "") {
+			t.Fatalf("fresh is %v, %v", fresh, err)
+		}
+		if err := s.end("a", work); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(s.path(".a", version, appsFolder))
+		if program == "" && !errors.Is(err, os.ErrNotExist) || program != "" && (len(entries) != 1 || entries[0].Name() != program+".desktop") {
+			t.Errorf("%q: there are %v, %v", program, entries, err)
+		}
 	}
 }
