@@ -115,20 +115,26 @@ func TestFlushed(t *testing.T) {
 
 // What drops what the host forwards is named, with a hint in the terms of whoever made it.
 func TestObstacles(t *testing.T) {
-	const chain = "type filter hook forward priority 0; policy"
+	const chain, input = "type filter hook forward priority 0; policy", "type filter hook input priority 0; policy drop;"
 	for _, c := range []struct{ table, chains, want string }{
 		{"ip filter", "chain FORWARD { " + chain + " drop; }; chain DOCKER-USER { }", "iptables -I DOCKER-USER -i demo-22 -j ACCEPT; "},
 		{"ip6 filter", "chain FORWARD { " + chain + " drop; }; chain ufw6-user-forward { }", "ufw route allow in on demo-22"},
 		{"inet firewalld", "chain filter_FORWARD { " + chain + " accept; }", "firewall-cmd --zone=trusted --add-interface=demo-22"},
 		{"inet own", "chain f { " + chain + " drop; }", `chain "f" of table "inet own" may drop`},
 		{"ip filter", "chain FORWARD { " + chain + " accept; }", ""},
-		{"ip filter", "chain INPUT { type filter hook input priority 0; policy drop; }", ""},
+		{"ip filter", "chain INPUT { " + input + " }", ""},
+		{"ip filter", "chain INPUT { " + input + " }; chain ufw-user-input { } # ports", "ufw allow in on demo-22"},
+		{"inet own", "chain i { " + input + " } # ports", "let through there what comes from demo-22\n"},
 		{"bridge own", "chain f { " + chain + " drop; }", ""},
 	} {
 		inet(t)
 		tool(t, "nft", "table "+c.table+" {\n"+c.chains+"\n}")
 		record := filepath.Join(t.TempDir(), "demo:lan0")
-		cmd := netdev(addArgs(record, natArgs...)...)
+		args := natArgs
+		if strings.HasSuffix(c.chains, "# ports") {
+			args = append(args[:len(args):len(args)], "--host-ports=443/tcp")
+		}
+		cmd := netdev(addArgs(record, args...)...)
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) || (c.want == "") != (len(out) == 0) {
 			t.Errorf("%s { %s }: %v: %q, want %q", c.table, c.chains, err, out, c.want)

@@ -1,25 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/google/nftables"
 )
 
-// obstacle is a chain of somebody else's that drops what the host would forward for guests: whatever other chains let
-// through, each has to let it through as well.
+// obstacle is a chain of somebody else's that drops what the host would forward for a guest, or what it would let through to
+// host_ports: whatever other chains let through, each has to let it through as well.
 type obstacle struct {
 	chain *nftables.Chain
 	// beside are the names of the other chains of its table.
 	beside []string
 }
 
-// obstacles finds chains that drop all that they do not know. Rules are not read: firewalld, which rejects by one, is
+// obstacles finds chains at the hooks that drop all that they do not know. Rules are not read: firewalld, which rejects by one, is
 // known by the name of its table.
-func obstacles() ([]obstacle, error) {
+func obstacles(hooks ...*nftables.ChainHook) ([]obstacle, error) {
 	c, err := newBatch()
 	if err != nil {
 		return nil, err
@@ -30,18 +32,17 @@ func obstacles() ([]obstacle, error) {
 	}
 	var found []obstacle
 	for _, chain := range chains {
-		forward := chain.Hooknum != nil && *chain.Hooknum == *nftables.ChainHookForward && chain.Type == nftables.ChainTypeFilter
 		drops := chain.Policy != nil && *chain.Policy == nftables.ChainPolicyDrop || chain.Table.Name == "firewalld"
-		switch chain.Table.Family {
-		case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6, nftables.TableFamilyINet:
-		default:
-			continue
-		}
-		if forward && drops {
+		if _, known := families[chain.Table.Family]; known && drops && chain.Type == nftables.ChainTypeFilter && at(chain, hooks) {
 			found = append(found, obstacle{chain, beside(chains, chain)})
 		}
 	}
 	return found, nil
+}
+
+// at tells whether the kernel calls a chain at one of the hooks.
+func at(chain *nftables.Chain, hooks []*nftables.ChainHook) bool {
+	return chain.Hooknum != nil && slices.ContainsFunc(hooks, func(hook *nftables.ChainHook) bool { return *hook == *chain.Hooknum })
 }
 
 func beside(chains []*nftables.Chain, chain *nftables.Chain) (names []string) {
@@ -58,19 +59,24 @@ var families = map[nftables.TableFamily][2]string{
 	nftables.TableFamilyIPv4: {"ip", "iptables"}, nftables.TableFamilyIPv6: {"ip6", "ip6tables"}, nftables.TableFamilyINet: {"inet", "nft"},
 }
 
-// hint tells how whoever made the chain has a TAP's packets let through.
-func (o obstacle) hint(tap string) string {
+// hint tells how whoever made the chain has packets let through that come from an interface, and answers to them.
+func (o obstacle) hint(device string) string {
 	program := families[o.chain.Table.Family][1]
 	isUfw := func(name string) bool { return strings.HasPrefix(name, "ufw") }
+	input := *o.chain.Hooknum == *nftables.ChainHookInput
 	switch {
 	case o.chain.Table.Name == "firewalld":
-		return "firewall-cmd --zone=trusted --add-interface=" + tap
+		return "firewall-cmd --zone=trusted --add-interface=" + device
+	case slices.ContainsFunc(o.beside, isUfw) && input:
+		return "ufw allow in on " + device
+	case input:
+		return "let through there what comes from " + device
 	case slices.Contains(o.beside, "DOCKER-USER"):
-		return fmt.Sprintf("%s -I DOCKER-USER -i %s -j ACCEPT; %s -I DOCKER-USER -o %s -j ACCEPT", program, tap, program, tap)
+		return fmt.Sprintf("%s -I DOCKER-USER -i %s -j ACCEPT; %s -I DOCKER-USER -o %s -j ACCEPT", program, device, program, device)
 	case slices.ContainsFunc(o.beside, isUfw):
-		return "ufw route allow in on " + tap
+		return "ufw route allow in on " + device
 	}
-	return "let through there what comes from " + tap + " and what goes to it"
+	return "let through there what comes from " + device + " and what goes to it"
 }
 
 // bridgeFilter has the chains for what is forwarded see what bridges send from port to port, too: br_netfilter of the kernel.
@@ -78,16 +84,20 @@ const bridgeFilter = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 // warn tells of each obstacle, for the journal and vmsilo why. The number is the level that the journal reads: a warning.
 func (t *tap) warn(to io.Writer) {
-	name := t.Name
-	switch {
-	case t.NAT:
-	case t.private() && get(bridgeFilter) == "1":
-		// To these chains, it is the bridge where packets come from and go to.
-		name = t.Bridge
-	default:
+	var hooks []*nftables.ChainHook
+	if t.NAT || t.private() && get(bridgeFilter) == "1" {
+		hooks = append(hooks, nftables.ChainHookForward)
+	}
+	// The host's name server, too, is asked at a port of the host when it is on loopback.
+	if t.Ports != nil || t.NAT && slices.ContainsFunc(resolvers(), netip.Addr.IsLoopback) {
+		hooks = append(hooks, nftables.ChainHookInput)
+	}
+	if hooks == nil {
 		return
 	}
-	found, err := obstacles()
+	// To these chains, it is the bridge where packets come from and go to.
+	name := cmp.Or(t.Bridge, t.Name)
+	found, err := obstacles(hooks...)
 	if err != nil {
 		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: looking for what stands in the way of %s: %v\n", name, err)
 	}

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"vmsilo/tests/frames"
 )
 
 // guest plays a VM's guest: it has the TAP as a VMM has it.
@@ -95,70 +95,17 @@ func (g *guest) frame(kind uint16, payload ...[]byte) []byte {
 	return frameFrom(g.mac, broadcast, kind, payload...)
 }
 
-var broadcast = net.HardwareAddr{255, 255, 255, 255, 255, 255}
-
-func frameFrom(source, destination net.HardwareAddr, kind uint16, payload ...[]byte) []byte {
-	frame := append(append([]byte{}, destination...), source...)
-	frame = binary.BigEndian.AppendUint16(frame, kind)
-	frame = append(frame, bytes.Join(payload, nil)...)
-	return append(frame, make([]byte, max(0, 60-len(frame)))...)
-}
-
-// arp is a request or, with operation 2, an answer.
-func arp(operation byte, mac net.HardwareAddr, sender, target string) []byte {
-	return bytes.Join([][]byte{{0, 1, 8, 0, 6, 4, 0, operation}, mac, ip(sender), make([]byte, 6), ip(target)}, nil)
-}
-
-func ip(text string) []byte { return netip.MustParseAddr(text).AsSlice() }
-
-// packet is an IPv4 or IPv6 packet of a protocol, with the checksums that the kernel wants.
-func packet(source, destination string, protocol byte, payload []byte) []byte {
-	payload = bytes.Clone(payload)
-	if at := map[byte]int{unix.IPPROTO_UDP: 6, unix.IPPROTO_TCP: 16, unix.IPPROTO_ICMPV6: 2}[protocol]; at > 0 {
-		pseudo := bytes.Join([][]byte{ip(source), ip(destination), {0, protocol, byte(len(payload) >> 8), byte(len(payload))}}, nil)
-		copy(payload[at:], checksum(append(pseudo, payload...)))
-	} else if protocol == unix.IPPROTO_ICMP {
-		copy(payload[2:], checksum(payload))
-	}
-	if netip.MustParseAddr(source).Is6() {
-		header := []byte{0x60, 0, 0, 0, byte(len(payload) >> 8), byte(len(payload)), protocol, 255}
-		return bytes.Join([][]byte{header, ip(source), ip(destination), payload}, nil)
-	}
-	length := 20 + len(payload)
-	header := append([]byte{0x45, 0, byte(length >> 8), byte(length), 0, 1, 0, 0, 64, protocol, 0, 0}, append(ip(source), ip(destination)...)...)
-	copy(header[10:], checksum(header))
-	return append(header, payload...)
-}
-
-func checksum(data []byte) []byte {
-	var sum uint32
-	for i, b := range data {
-		sum += uint32(b) << (8 * (1 - i%2))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return binary.BigEndian.AppendUint16(nil, ^uint16(sum))
-}
-
-func udp(source, destination uint16, payload string) []byte {
-	header := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, source), destination)
-	return append(append(header, byte((8+len(payload))>>8), byte(8+len(payload)), 0, 0), payload...)
-}
-
-// syn opens a connection.
-func syn(source, destination uint16) []byte {
-	header := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, source), destination)
-	return append(header, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0)
-}
-
-// kindOf returns the type of Ethernet frames with packets of an address's family.
-func kindOf(address string) uint16 {
-	if netip.MustParseAddr(address).Is6() {
-		return unix.ETH_P_IPV6
-	}
-	return unix.ETH_P_IP
-}
+// What guests send is made by vmsilo/tests/frames.
+var (
+	broadcast = frames.Broadcast
+	frameFrom = frames.Frame
+	arp       = frames.ARP
+	ip        = frames.IP
+	packet    = frames.Packet
+	udp       = frames.UDP
+	syn       = frames.SYN
+	kindOf    = frames.KindOf
+)
 
 // namespace makes a network namespace, which the caller's thread is in afterwards, and returns it.
 func namespace(t *testing.T) *os.File {
@@ -260,7 +207,7 @@ func drain(one func() error) (n int) {
 // state is all that a host has of rules, settings and links.
 func state(t *testing.T) string {
 	t.Helper()
-	return fmt.Sprint(tool(t, "nft", "list", "ruleset"), tool(t, "sh", "-c", "ip -brief link | awk '{ print $1, $3 }'; grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort"))
+	return fmt.Sprint(tool(t, "nft", "--stateless", "list", "ruleset"), tool(t, "sh", "-c", "ip -brief link | awk '{ print $1, $3 }'; grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort"))
 }
 
 func mustLink(t *testing.T, link netlink.Link) netlink.Link {
