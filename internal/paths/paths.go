@@ -27,6 +27,8 @@ const (
 	NetVMs = Runtime + "/.netvm"
 	// Demand is the socket where VMs are asked for: units/vmsilo-demand.socket.
 	Demand = "/run/vmsilo.demand"
+	// Generated is where systemd keeps what generators have made at the last daemon-reload: systemd.generator(7).
+	Generated = "/run/systemd/generator"
 )
 
 // The build sets these with -ldflags -X. All but the first differ between distributions.
