@@ -37,7 +37,7 @@ func moves(c configured, folder string) (warnings []config.Error) {
 
 // moved tells where an interface goes from the values that it has in its unit.
 func moved(i machine.Interface, was map[string]string) string {
-	text := fmt.Sprintf("interface %q moves to index %d: its TAP from %s to %s, its PCI device to 0x%x", i.Name, i.Index, was["TAP"], i.TAP, i.Slot)
+	text := fmt.Sprintf("interface %q moves to index %d: its PCI device, its TAP from %s to %s", i.Name, i.Index, was["TAP"], i.TAP)
 	is := strings.Join(i.Addresses, ",")
 	if was["ADDRESSES"] != is && was["ADDRESSES"] != "" && is != "" {
 		text += fmt.Sprintf(", its addresses from %s to %s", was["ADDRESSES"], is)

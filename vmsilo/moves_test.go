@@ -41,9 +41,9 @@ func TestMoves(t *testing.T) {
 		lan + wan: "",
 		lan + wan + "network.interfaces.z = {}\n":                         "",
 		lan + wan + "disks.more.path = \"/srv/x\"\nshared_home = false\n": "",
-		lan + wan + "network.interfaces.m = {}\n": `/banking.toml:3:20: warning: interface "wan" moves to index 24: its TAP from banking-23 to banking-24, its PCI device to 0x12, ` +
+		lan + wan + "network.interfaces.m = {}\n": `/banking.toml:3:20: warning: interface "wan" moves to index 24: its PCI device, its TAP from banking-23 to banking-24, ` +
 			"its addresses from 10.200.0.99/31,fd5c:9a3e:71b0::63/127 to 10.200.0.101/31,fd5c:9a3e:71b0::65/127",
-		wan: `/banking.toml:2:20: warning: interface "wan" moves to index 22: its TAP from banking-23 to banking-22`,
+		wan: `/banking.toml:2:20: warning: interface "wan" moves to index 22: its PCI device, its TAP from banking-23 to banking-22`,
 	} {
 		write(text)
 		if got := said(); !strings.HasPrefix(got, want) || want == "" && got != "" || strings.Count(got, "warning") > 1 {

@@ -344,6 +344,18 @@ log_of() {
     "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "vmsilo@$1")"
 }
 
+# host_state prints all that VMs must leave of the host's network as it was: rules, links, addresses, routes, and settings.
+host_state() {
+  nft list ruleset
+  ip -brief link | awk '{ print $1, $3 }'
+  for what in address route rule; do
+    ip -4 -oneline "$what" show && ip -6 -oneline "$what" show
+  done
+  ip route show table local && ip -6 route show table local
+  # Not how many connections there are now.
+  grep --recursive '' /proc/sys/net 2>/dev/null | grep --invert-match /nf_conntrack_count: | sort
+}
+
 # await COMMAND… waits until the command succeeds, ten seconds at most.
 await() {
   local deadline=$((EPOCHSECONDS + 10))
