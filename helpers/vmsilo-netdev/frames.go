@@ -84,8 +84,13 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 	// No guest is a router to others: it would have their packets.
 	rule(c, chain, ip6, icmp6(routerAdvert), drop)
 	rule(c, chain, ip6, icmp6(redirect6), drop)
-	rule(c, chain, ip6, icmp6(neighbourAdvert), fieldNotIn(transport, ndTarget, 16, own6), drop)
-	rule(c, chain, ip6, fieldIn(network, ip6Source, 16, from6), accept)
+	rule(c, chain, ip6, icmp6(neighbourAdvert), fieldIn(transport, ndTarget, 16, own6), fieldIn(network, ip6Source, 16, own6), accept)
+	rule(c, chain, ip6, icmp6(neighbourAdvert), drop)
+	// What it is has to be told in the first fragment, up to the type of ICMP: RFC 7112. A part of a rule that finds nothing to
+	// look at does not hold.
+	rule(c, chain, ip6, otherProtocol(unix.IPPROTO_ICMPV6), fieldIn(network, ip6Source, 16, from6), accept)
+	rule(c, chain, ip6, protocol(unix.IPPROTO_ICMPV6), load(transport, 0, 1), fieldIn(network, ip6Source, 16, from6), accept)
+	rule(c, chain, ip6, protocol(unix.IPPROTO_ICMPV6), laterFragment, fieldIn(network, ip6Source, 16, from6), accept)
 	// Before it has an address: is it taken, and which groups it listens to: RFC 4862, RFC 3590.
 	unspecified := append(field(network, ip6Source, make([]byte, 16)...),
 		fieldWithin(network, ip6Destination, netip.MustParsePrefix(allLinkMulticasts6))...)

@@ -42,23 +42,35 @@ func TestFrames(t *testing.T) {
 			namespace(t)
 			a, passes := world(t)
 			link := linkOf(a.mac)
-			for _, frame := range link.Good("") {
-				if !passes(frame.Bytes) {
-					t.Errorf("%s is dropped", frame.Name)
-				}
-			}
-			for _, frame := range link.Bad("") {
-				if passes(frame.Bytes) {
-					t.Errorf("%s got through", frame.Name)
-				}
-			}
-			tool(t, "nft", "delete", "table", "netdev", "vmsilo-"+a.tap)
-			for _, frame := range link.Bad("") {
-				if !passes(frame.Bytes) {
-					t.Errorf("%s does not get through without the filter either", frame.Name)
-				}
-			}
+			filters(a, passes, link.Good(""), link.Bad(""))
 		})
+	}
+}
+
+func TestFragments(t *testing.T) {
+	namespace(t)
+	a, passes := routed(t)
+	good, bad := linkOf(a.mac).Fragments()
+	filters(a, passes, good, bad)
+}
+
+// filters fails the test when what is good does not pass, or what is bad does, and when that does not without the filter either.
+func filters(g *guest, passes observer, good, bad []frames.Named) {
+	for _, frame := range good {
+		if !passes(frame.Bytes) {
+			g.Errorf("%s is dropped", frame.Name)
+		}
+	}
+	for _, frame := range bad {
+		if passes(frame.Bytes) {
+			g.Errorf("%s got through", frame.Name)
+		}
+	}
+	tool(g.T, "nft", "delete", "table", "netdev", "vmsilo-"+g.tap)
+	for _, frame := range bad {
+		if !passes(frame.Bytes) {
+			g.Errorf("%s does not get through without the filter either", frame.Name)
+		}
 	}
 }
 

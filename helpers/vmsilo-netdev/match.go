@@ -94,6 +94,21 @@ func metaIs(key expr.MetaKey, want ...byte) match {
 // protocol holds for packets of a protocol above IP, also behind IPv6's further headers.
 func protocol(number byte) match { return metaIs(expr.MetaKeyL4PROTO, number) }
 
+// otherProtocol holds for packets of other protocols, where that can be told.
+func otherProtocol(number byte) match {
+	return match{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: []byte{number}},
+	}
+}
+
+// laterFragment holds for fragments of IPv6 packets but the first: their offset is not 0. RFC 8200, section 4.5.
+var laterFragment = match{
+	&expr.Exthdr{DestRegister: reg, Type: unix.IPPROTO_FRAGMENT, Offset: 2, Len: 2, Op: expr.ExthdrOpIpv6},
+	&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 2, Mask: []byte{0xff, 0xf8}, Xor: make([]byte, 2)},
+	&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 2)},
+}
+
 // icmp6 holds for a type of ICMPv6.
 func icmp6(kind byte) match {
 	return append(protocol(unix.IPPROTO_ICMPV6), field(transport, 0, kind)...)

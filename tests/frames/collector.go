@@ -47,6 +47,15 @@ func (c *collector) option(name string) []byte {
 	return option
 }
 
+// options is a header of IPv6 before ICMPv6 that holds the mark as what fills it up: RFC 8200, sections 4.2 and 4.6.
+func (c *collector) options(name string) []byte {
+	mark := c.mark(name)
+	header := append([]byte{unix.IPPROTO_ICMPV6, 0, 1, 0}, mark...)
+	header = append(header, make([]byte, (8-len(header)%8)%8)...)
+	header[1], header[3] = byte(len(header)/8-1), byte(len(header)-4)
+	return header
+}
+
 // Types of ICMPv6: RFC 4861.
 const (
 	routerAdvert     = 134
