@@ -69,13 +69,9 @@ func fieldWithin(base expr.PayloadBase, offset int, prefix netip.Prefix) match {
 		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: address})
 }
 
-// fieldIn holds when the bytes at an offset are in a set, and fieldNotIn when they are not.
+// fieldIn holds when the bytes at an offset are in a set.
 func fieldIn(base expr.PayloadBase, offset, length int, set *nftables.Set) match {
 	return append(load(base, offset, length), in(set))
-}
-
-func fieldNotIn(base expr.PayloadBase, offset, length int, set *nftables.Set) match {
-	return append(load(base, offset, length), notIn(set))
 }
 
 func in(set *nftables.Set) expr.Any {
