@@ -38,8 +38,11 @@ by_hand() {
   ip link delete hand
 }
 
-# netdev VERB ARGUMENT… is the program that the unit runs.
-netdev() { /usr/libexec/vmsilo/vmsilo-netdev "$@" /run/vmsilo/.netdev/hand:wan; }
+# netdev VERB ARGUMENT… is the program that the unit runs, as the same user: the records are its own.
+netdev() {
+  setpriv --reuid=vmsilo_netdev --regid=vmsilo_netdev --clear-groups --inh-caps=+net_admin --ambient-caps=+net_admin \
+    /usr/libexec/vmsilo/vmsilo-netdev "$@" /run/vmsilo/.netdev/hand:wan
+}
 
 median() { sort --numeric-sort | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] / 1000 }'; }
 
@@ -57,7 +60,7 @@ for ((run = 0; run < runs; run++)); do
   took netdev remove >>/run/remove
   took by_hand >>/run/hand
 done
-echo "$(nproc) CPUs, Linux $(uname -r), $(systemctl --version | head -n 1); medians of $runs runs, ms"
+echo "$(nproc) CPUs, Linux $(uname -r), $(systemctl --version | head -n 1); load: $(cut -d ' ' -f 1-3 /proc/loadavg); medians of $runs runs, ms"
 for what in start stop add remove hand; do printf '%-8s %7.1f\n' "$what" "$(median <"/run/$what")"; done
 
 units=$(seq -f 'vmsilo-netdev@vm%g:wan.service' "$many")

@@ -3,6 +3,7 @@
 # once the filter is removed that is there for it. Afterwards the host is what it was before.
 # host: --go=attacks
 # files: attacks/*.toml
+# shellcheck disable=SC2317 # functions that check calls
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
@@ -32,6 +33,9 @@ check "the hostile VM starts" systemctl start vmsilo@mallory
 for address in 10.200.0.131 fd5c:9a3e:71b0::83; do
   ip neighbour replace $address lladdr 52:00:00:00:02:02 dev bob-23 nud permanent
 done
+
+# Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone.
+bridge fdb replace 52:00:00:00:02:01 dev bob-22 master static
 
 # mac_of DEVICE prints the host's address there.
 mac_of() { cat "/sys/class/net/$1/address"; }
