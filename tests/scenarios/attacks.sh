@@ -25,7 +25,7 @@ settled() { [[ -z $(ip address show tentative) ]]; }
 check "the links are up" await settled
 before=$(host_state)
 
-check "a neighbour starts" tiny_start bob
+check "neighbours start, one of whom is a netvm" eval 'tiny_start bob && tiny_start carol'
 check "the hostile VM starts" systemctl start vmsilo@mallory
 [[ $failures -eq 0 ]] || finish
 
@@ -36,6 +36,7 @@ done
 
 # Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone.
 bridge fdb replace 52:00:00:00:02:01 dev bob-22 master static
+bridge fdb replace 52:00:00:00:03:01 dev carol-22 master static
 
 # mac_of DEVICE prints the host's address there.
 mac_of() { cat "/sys/class/net/$1/address"; }
@@ -44,6 +45,7 @@ mac_of() { cat "/sys/class/net/$1/address"; }
 {
   echo "frames routed wan 10.200.0.99 fd5c:9a3e:71b0::63 52:00:00:00:02:02 10.200.0.131 fd5c:9a3e:71b0::83 10.200.0.98 fd5c:9a3e:71b0::62"
   echo "frames bridge lan0 10.9.0.2 fd09::2 52:00:00:00:02:01 10.9.0.3 fd09::3 10.9.0.1 fd09::1"
+  echo "frames netvm zone 10.200.0.101 fd5c:9a3e:71b0::65 52:00:00:00:03:01 10.200.0.161 fd5c:9a3e:71b0::a1 10.200.0.159 fd5c:9a3e:71b0::9f"
   # A neighbour: through the host, and straight.
   echo "udp bad routed-neighbour wan $(mac_of mallory-23) 10.200.0.99 10.200.0.131 9"
   echo "udp bad routed-neighbour wan $(mac_of mallory-23) fd5c:9a3e:71b0::63 fd5c:9a3e:71b0::83 9"
@@ -51,6 +53,13 @@ mac_of() { cat "/sys/class/net/$1/address"; }
     echo "udp bad bridge-neighbour lan0 $hop 10.9.0.2 10.9.0.3 9"
     echo "udp bad bridge-neighbour lan0 $hop fd09::2 fd09::3 9"
   done
+  for hop in 52:00:00:00:03:01 ff:ff:ff:ff:ff:ff; do
+    echo "udp bad netvm-neighbour zone $hop 10.200.0.101 10.200.0.161 9"
+    echo "udp bad netvm-neighbour zone $hop fd5c:9a3e:71b0::65 fd5c:9a3e:71b0::a1 9"
+  done
+  # A port of the host that is open to everybody but guests, on a link that it has no part in.
+  echo "udp bad netvm-port zone $(mac_of bob-br) 10.200.0.101 198.51.100.2 9"
+  echo "udp bad netvm-port zone $(mac_of bob-br) fd5c:9a3e:71b0::65 2001:db8:1::2 9"
   # The host's ports, on all of its addresses: one is open to this VM, the other is not.
   for port in 'good 7' 'bad 8'; do
     read -r kind number <<<"$port"
@@ -69,9 +78,10 @@ mac_of() { cat "/sys/class/net/$1/address"; }
 } >/shared/mallory/all
 install /usr/local/bin/attacks /shared/mallory/
 
-# Where it is counted: on a routed link behind its filter, on a bridge where it leads to others, and in front of the neighbour.
-attacks watch behind:routed=mallory-23 into:bridge=port0 into:routed-neighbour=bob-23 into:bridge-neighbour=bob-22 \
-  port:port=7 port:port=8 >>/run/arrived 2>&1 &
+# Where it is counted: on a routed link behind its filter, on a bridge where it leads to others, in front of a netvm, and
+# in front of the neighbours.
+attacks watch behind:routed=mallory-23 into:bridge=port0 into:netvm=bob-37 into:routed-neighbour=bob-23 into:bridge-neighbour=bob-22 \
+  into:netvm-neighbour=carol-22 port:port=7 port:port=8 port:netvm-port=9 >>/run/arrived 2>&1 &
 watcher=$!
 check "what arrives is watched" await grep --quiet '^watching$' /run/arrived
 
@@ -107,14 +117,24 @@ without() {
 }
 without routed nft delete table netdev vmsilo-mallory-23
 without bridge nft delete table netdev vmsilo-mallory-22
+without netvm nft delete table netdev vmsilo-mallory-24
 without "routed-neighbour port" nft delete table inet vmsilo
+# The host has no address there, no IPv6, and no way back.
+open_netvm() {
+  nft 'delete table netdev vmsilo-bob-br; delete table inet vmsilo'
+  sysctl --quiet --write net.ipv6.conf.bob-br.disable_ipv6=0
+  ip route replace 10.200.0.101 dev bob-br
+}
+without "netvm-port routed-neighbour port" open_netvm
+without netvm-neighbour bridge link set dev mallory-24 isolated off
+bridge link set dev mallory-24 isolated on
 without bridge-neighbour bridge link set dev mallory-22 isolated off
 bridge link set dev mallory-22 isolated on
 check "with all of them again: no attack arrives" arrives
 kill $watcher
 
 echo "afterwards"
-check "both VMs stop" systemctl stop vmsilo@mallory vmsilo@bob
+check "the VMs stop" systemctl stop vmsilo@mallory vmsilo@carol vmsilo@bob
 check "nothing is left of them" nothing_left
 check "the host is what it was" diff <(echo "$before") <(host_state)
 finish
