@@ -9,8 +9,8 @@ import (
 	"vmsilo/generator/config"
 )
 
-// checkNetVMs finds interfaces that would not reach their netvm, or somebody else's: addresses that it has no way to, two of
-// one address on its link, gateways that it is not, and bridges of netvms that somebody else would be a port of.
+// checkNetVMs finds interfaces that would not reach their netvm, or somebody else's: addresses that it has no way to, gateways
+// that it is not, and bridges of netvms that somebody else would be a port of; and two of one address on any bridge.
 func checkNetVMs(problems map[string][]config.Error, machines []*Machine) {
 	bridges, bearers := map[string][]endpoint{}, map[string][]endpoint{}
 	for _, m := range machines {
@@ -20,7 +20,7 @@ func checkNetVMs(problems map[string][]config.Error, machines []*Machine) {
 				bridges[i.Bridge] = append(bridges[i.Bridge], e)
 			}
 			for _, a := range i.Addresses {
-				if i.NetVM != "" {
+				if i.Bridge != "" && !i.Router {
 					key := i.Bridge + " " + netip.MustParsePrefix(a).Addr().String()
 					bearers[key] = append(bearers[key], e)
 				}
@@ -32,7 +32,7 @@ func checkNetVMs(problems map[string][]config.Error, machines []*Machine) {
 	}
 	for key, sharers := range bearers {
 		_, address, _ := strings.Cut(key, " ")
-		sharing(problems, sharers, "address "+address, "VMs of one netvm need addresses of their own", "addresses")
+		sharing(problems, sharers, "address "+address, "VMs of one bridge, or of one netvm, need addresses of their own", "addresses")
 	}
 	for bridge, netvms := range bridges {
 		sharing(problems, netvms, "bridge "+bridge, "bridges of netvms are NAME-br, cut to 15 bytes: rename one of the VMs")
