@@ -116,6 +116,7 @@ func Load(path []string) *Config {
 	c.checkIDs()
 	c.checkDependencies()
 	c.checkDisks()
+	c.checkPCIDevices()
 	return c
 }
 

@@ -36,6 +36,9 @@ func own(m *machine.Machine) []File {
 		needs = append(needs, unit+".socket")
 		files = append(files, shareSocket(m, s, unit+".socket"), shareService(m, s, unit+".service"))
 	}
+	if len(m.PCIDevices) > 0 {
+		needs = append(needs, "vmsilo-pci@"+name+".service")
+	}
 	if len(m.Disks) > 0 {
 		needs = append(needs, "vmsilo-lend@"+name+".socket")
 		files = append(files, lend(m))
@@ -98,6 +101,12 @@ func services(m *machine.Machine) *dropin {
 	d.env("Service", "VM_ROOT", m.Root)
 	if m.Overlay.Type == "qcow2" {
 		d.env("Service", "VM_OVERLAY_SIZE", strconv.FormatInt(m.Overlay.Size, 10))
+	}
+	if pages := vmm.HugePages(m); pages > 0 {
+		d.env("Service", "VM_HUGE_PAGES", strconv.FormatInt(pages, 10))
+	}
+	if len(m.PCIDevices) > 0 {
+		d.env("Service", "PCI_DEVICES", strings.Join(m.PCIDevices, " "))
 	}
 	d.env("Service", "PROGRAMS", strings.Join(programs(m), " "))
 	return d

@@ -141,6 +141,9 @@ func (m *Machine) ShareSocket(tag string) string {
 // Lender returns the path of the socket where the VMM borrows disks, as units/vmsilo-lend@.socket has it.
 func (m *Machine) Lender() string { return m.Runtime("lend.sock") }
 
+// HostDevice returns the path of a PCI device of the host, from its address.
+func HostDevice(address string) string { return filepath.Join("/sys/bus/pci/devices", address) }
+
 // ShareRecord returns the path of the record of which folder a share is, as units/vmsilo-share@.service has it.
 func (m *Machine) ShareRecord(tag string) string {
 	return filepath.Join(paths.Runtime, m.Name+":"+tag+".share")

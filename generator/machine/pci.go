@@ -25,7 +25,7 @@ const (
 	firstShare, lastShare = 0x07, 0x0f
 	// firstSlot is the first interface's.
 	firstSlot = 0x10
-	// perSlot is how many disks are functions of one PCI device: all but function 0.
+	// perSlot is how many disks, or devices of the host, are functions of one PCI device: all but function 0.
 	perSlot = 7
 )
 
@@ -36,6 +36,10 @@ func (p PCI) String() string { return fmt.Sprintf("%02x.%d", p.Slot, p.Function)
 func DiskPlace(n int) PCI {
 	return PCI{[]PCI{AtRoot, AtVsock}[n/perSlot].Slot, 1 + n%perSlot}
 }
+
+// HostDevicePlace returns where the nth of the host's devices that a VM has is, from 0. Where the panic device is, or crosvm's
+// randomness, there always is one.
+func HostDevicePlace(n int) PCI { return PCI{AtPanic.Slot, 1 + n} }
 
 // sharePlaces returns where n shared directories are, in their order.
 func sharePlaces(n int, home bool) []PCI {
@@ -57,6 +61,11 @@ func sharePlaces(n int, home bool) []PCI {
 func (m *Machine) Shared(slot int) bool {
 	for n := range m.Disks {
 		if DiskPlace(n).Slot == slot {
+			return true
+		}
+	}
+	for n := range m.PCIDevices {
+		if HostDevicePlace(n).Slot == slot {
 			return true
 		}
 	}

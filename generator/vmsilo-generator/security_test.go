@@ -24,6 +24,7 @@ var exposure = map[string]string{
 	"vmsilo-disk@.service":    "15",
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
+	"vmsilo-pci@.service":     "15",
 	"vmsilo-resolver.service": "15",
 	"vmsilo-firewall.service": "15",
 	"vmsilo-down@.service":    "15",
@@ -116,6 +117,7 @@ var instances = map[string][][2]string{
 	"vmsilo-lend@.service":    {{"vmsilo-lend@files.service", "disks"}},
 	"vmsilo-share@.service":   {{"vmsilo-share@demo:home.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
+	"vmsilo-pci@.service":     {{"vmsilo-pci@passed.service", "pci-devices"}},
 	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
 	"vmsilo-firewall.service": {{"vmsilo-firewall.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
@@ -161,6 +163,8 @@ var open = map[string][]string{
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)", "PrivateDevices=", "PrivateTmp=", "PrivateUsers=",
 		"ProtectHome=", "ProtectSystem=",
 	},
+	// Files of /sys and /dev are root's, and what they say of users is meant as it is.
+	"vmsilo-pci@.service":   {"PrivateDevices=", "PrivateUsers=", "ProcSubset=", "ProtectProc=", "User=/DynamicUser="},
 	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
@@ -208,6 +212,7 @@ var shown = map[string][]string{
 	"":                        {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
 	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
+	"vmsilo-pci@.service":     {"ReadWritePaths"},
 	"vmsilo-resolver.service": {"ReadWritePaths"},
 	"vmsilo-firewall.service": {"ReadWritePaths"},
 	"vmsilo-user@.service":    {"InaccessiblePaths"},
