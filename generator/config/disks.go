@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -40,14 +39,6 @@ func (d *decoder) diskFields(disk *Disk) []field {
 		{"read_only", d.bool(&disk.ReadOnly)},
 		{"discard", d.bool(&disk.Discard)},
 	}
-}
-
-// checkPCI wants a device's place as lspci(8) prints it, with or without the domain.
-func checkPCI(s string) string {
-	if matched, _ := regexp.MatchString(`^([0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$`, s); !matched {
-		return fmt.Sprintf("%q is not the address of a PCI device, such as \"01:00.0\" or \"0000:01:00.0\"", s)
-	}
-	return ""
 }
 
 // bearer is one disk of one VM.

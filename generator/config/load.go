@@ -117,6 +117,7 @@ func Load(path []string) *Config {
 	c.linkNetVMs()
 	c.checkDependencies()
 	c.checkDisks()
+	c.checkPCIDevices()
 	return c
 }
 

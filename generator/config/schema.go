@@ -39,6 +39,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"autostart", d.bool(&vm.Autostart)},
 		{"hypervisor", d.oneOf(&vm.Hypervisor, hypervisors...)},
 		{"memory", d.size(&vm.Memory, 64<<20)},
+		{"huge_pages", d.bool(&vm.HugePages)},
 		{"cpus", d.integer(&vm.CPUs, 1, 255)},
 		{"image", d.text(&image.image, checkImage)},
 		{"kernel", d.text(&image.kernel, checkImageFile)},
@@ -55,7 +56,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"gpu", d.bool(&vm.GPU)},
 		{"sound", d.notYet(d.table(d.soundFields(&vm.Sound)...))},
 		{"disks", d.disks(vm)},
-		{"pci_devices", d.notYet(d.texts(&vm.PCIDevices, checkPCI))},
+		{"pci_devices", d.pciDevices(vm)},
 		{"balloon", d.bool(&vm.Balloon)},
 		{"depends_on", d.names(&vm.DependsOn)},
 		{"user", d.text(&vm.User, checkUser)},
@@ -143,6 +144,8 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 	d.checkShares(vm, tree)
 	d.checkAddresses(vm, tree)
 	d.checkQueues(vm, tree)
+	d.checkHugePages(vm, tree)
+	d.checkPinned(vm, own)
 	image.resolve(vm)
 	return vm, d.errs
 }

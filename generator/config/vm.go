@@ -28,7 +28,9 @@ type VM struct {
 	Hypervisor string
 	// Memory is in bytes.
 	Memory int64
-	CPUs   int
+	// HugePages asks for the guest's memory in pages of 2 MiB, of which Memory is then a multiple.
+	HugePages bool
+	CPUs      int
 	// Kernel, Initrd and Root are absolute paths.
 	Kernel, Initrd, Root string
 	KernelParams         []string
@@ -45,7 +47,7 @@ type VM struct {
 	Wayland, WaylandProxy string
 	GPU                   bool
 	Sound                 Sound
-	// PCIDevices are addresses as lspci(8) prints them, with or without the domain.
+	// PCIDevices are addresses as lspci -D prints them, each once: "0000:01:00.0".
 	PCIDevices []string
 	Balloon    bool
 	// DependsOn names VMs that start before this one and stop after it. Each is configured, and none depends on this one.

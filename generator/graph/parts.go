@@ -40,6 +40,9 @@ func own(m *machine.Machine) []File {
 		needs = append(needs, unit+".socket")
 		files = append(files, shareSocket(m, s, unit+".socket"), shareService(m, s, unit+".service"))
 	}
+	if len(m.PCIDevices) > 0 {
+		needs = append(needs, "vmsilo-pci@"+name+".service")
+	}
 	if len(m.Disks) > 0 {
 		needs = append(needs, "vmsilo-lend@"+name+".socket")
 		files = append(files, lend(m))
@@ -114,6 +117,12 @@ func services(m *machine.Machine) *dropin {
 	if len(m.Shares) > 0 {
 		d.env("Service", "VM_USER", m.VM.User)
 		d.env("Service", "FOLDERS", folders(m))
+	}
+	if pages := vmm.HugePages(m); pages > 0 {
+		d.env("Service", "VM_HUGE_PAGES", strconv.FormatInt(pages, 10))
+	}
+	if len(m.PCIDevices) > 0 {
+		d.env("Service", "PCI_DEVICES", strings.Join(m.PCIDevices, " "))
 	}
 	d.env("Service", "PROGRAMS", strings.Join(programs(m), " "))
 	return d

@@ -3,11 +3,16 @@ package graph
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vmsilo/generator/machine"
 	"vmsilo/generator/vmm"
 )
+
+// registers is how much memory, in bytes, is left for what a VM's devices have beside the guest's own: as libvirt has it,
+// qemuDomainGetMemLockLimitBytes() of its qemu/qemu_domain.c.
+const registers = 1 << 30
 
 // sandbox lets the VMM reach what its machine has, beyond what units/vmsilo@.service lets every VMM. Each path may be
 // missing: the commands of a stop, too, run with these settings as they are by then.
@@ -25,6 +30,14 @@ func sandbox(d *dropin, m *machine.Machine) {
 		d.set("Service", "PrivateNetwork", "no")
 		d.set("Service", "DeviceAllow", "/dev/net/tun rw")
 		d.set("Service", "BindPaths", "-/dev/net/tun")
+	}
+	if len(m.PCIDevices) > 0 {
+		// Of the groups of devices there, the VM's own are what its user may open: vmsilo-pci.
+		d.set("Service", "BindPaths", "-/dev/vfio")
+		d.set("Service", "DeviceAllow", "/dev/vfio/vfio rw")
+		d.set("Service", "DeviceAllow", "char-vfio rw")
+		// A device reaches the guest's memory past the processors, so that it all stays in memory, as do its registers.
+		d.set("Service", "LimitMEMLOCK", strconv.FormatInt(m.Memory+registers, 10))
 	}
 	for _, path := range hiddenImages(m, "/run", "/tmp", "/var/tmp") {
 		d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(path))

@@ -155,6 +155,9 @@ func (m *Machine) Lender() string { return m.Runtime("lend.sock") }
 // for that.
 func (m *Machine) ShareRecord(tag string) string { return m.Runtime("shares", tag) }
 
+// HostDevice returns the path of a PCI device of the host, from its address.
+func HostDevice(address string) string { return filepath.Join("/sys/bus/pci/devices", address) }
+
 // EphemeralDisk returns the path of the qcow2 that takes the writes to the root.
 func (m *Machine) EphemeralDisk() string {
 	return filepath.Join(paths.State, m.Name, "ephemeral.qcow2")

@@ -39,6 +39,10 @@ func DiskPlace(n int) PCI {
 	return PCI{[]PCI{AtRoot, AtVsock}[n/perSlot].Slot, 1 + n%perSlot}
 }
 
+// HostDevicePlace returns where the nth of the host's devices that a VM has is, from 0. Where the panic device is, or crosvm's
+// randomness, there always is one.
+func HostDevicePlace(n int) PCI { return PCI{AtPanic.Slot, AtClients.Function + 1 + n} }
+
 // sharePlaces returns where n shared directories are, in their order.
 func sharePlaces(n int, home bool) []PCI {
 	all := make([]PCI, 0, n)
@@ -64,6 +68,11 @@ func (m *Machine) Shared(slot int) bool {
 	}
 	for _, i := range m.Interfaces {
 		if i.PCI.Slot == slot && i.PCI.Function > 0 {
+			return true
+		}
+	}
+	for n := range m.PCIDevices {
+		if HostDevicePlace(n).Slot == slot {
 			return true
 		}
 	}

@@ -16,6 +16,9 @@ func most(home string) *config.VM {
 	for n := range 13 {
 		vm.Disks = append(vm.Disks, config.Disk{Name: fmt.Sprintf("d%02d", n)})
 	}
+	for n := range 6 {
+		vm.PCIDevices = append(vm.PCIDevices, fmt.Sprintf("0000:01:00.%d", n))
+	}
 	for n := range 16 {
 		vm.SharedDirectories = append(vm.SharedDirectories, config.SharedDirectory{Tag: fmt.Sprintf("s%02d", n)})
 	}
@@ -40,6 +43,9 @@ func TestPlaces(t *testing.T) {
 		}
 		for n, d := range m.Disks {
 			place(DiskPlace(n), d.Name)
+		}
+		for n, d := range m.PCIDevices {
+			place(HostDevicePlace(n), d)
 		}
 		for _, s := range m.Shares {
 			place(s.PCI, s.Tag)

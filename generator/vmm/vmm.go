@@ -56,6 +56,14 @@ func images(m *machine.Machine) []string {
 	return options
 }
 
+// HugePages returns how many huge pages m's memory takes of those that the host has set apart. crosvm takes none of these.
+func HugePages(m *machine.Machine) int64 {
+	if !m.HugePages || m.Hypervisor == "crosvm" {
+		return 0
+	}
+	return m.Memory / config.HugePage
+}
+
 // Lend returns the command that opens m's disks, in the order in which its VMM has them.
 func Lend(m *machine.Machine) []string {
 	command := []string{paths.Helper("vmsilo-lend")}

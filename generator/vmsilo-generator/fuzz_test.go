@@ -18,8 +18,8 @@ var settings = map[string]map[string]int{
 		"SourcePath": 1,
 	},
 	"Service": {
-		"BindPaths": 19, "BindReadOnlyPaths": 3, "DeviceAllow": 1, "Environment": 20, "ExecStart": 2,
-		"LimitNOFILE": 1, "MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ReadWritePaths": 1, "RestrictAddressFamilies": 1,
+		"BindPaths": 20, "BindReadOnlyPaths": 3, "DeviceAllow": 3, "Environment": 20, "ExecStart": 2,
+		"LimitMEMLOCK": 1, "LimitNOFILE": 1, "MemoryDenyWriteExecute": 1, "PrivateNetwork": 1, "ProcSubset": 1, "ReadWritePaths": 1, "RestrictAddressFamilies": 1,
 		"RestrictNamespaces": 1, "Slice": 1, "StateDirectory": 1, "StateDirectoryMode": 1, "SystemCallFilter": 2,
 		"TemporaryFileSystem": 2, "TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},

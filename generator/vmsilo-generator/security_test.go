@@ -26,6 +26,7 @@ var exposure = map[string]string{
 	"vmsilo-lend@.service":    "15",
 	"vmsilo-netdev@.service":  "15",
 	"vmsilo-netvm@.service":   "15",
+	"vmsilo-pci@.service":     "15",
 	"vmsilo-resolver.service": "15",
 	"vmsilo-down@.service":    "15",
 	"vmsilo-lost@.service":    "15",
@@ -124,6 +125,7 @@ var instances = map[string][][2]string{
 	"vmsilo-home@.service":    {{"vmsilo-home@demo.service", "qemu"}},
 	"vmsilo-netdev@.service":  {{"vmsilo-netdev@router:lan.service", "addresses"}},
 	"vmsilo-netvm@.service":   {{"vmsilo-netvm@app:vpn.service", "netvm"}},
+	"vmsilo-pci@.service":     {{"vmsilo-pci@passed.service", "pci-devices"}},
 	"vmsilo-resolver.service": {{"vmsilo-resolver.service", "qemu"}},
 	"vmsilo-user@.service":    {{"vmsilo-user@demo.service", "qemu"}},
 	"vmsilo-down@.service":    {{"vmsilo-down@demo.service", "qemu"}},
@@ -169,6 +171,8 @@ var open = map[string][]string{
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)", "PrivateDevices=", "PrivateTmp=", "PrivateUsers=",
 		"ProtectHome=", "ProtectSystem=",
 	},
+	// Files of /sys and /dev are root's, and what they say of users is meant as it is.
+	"vmsilo-pci@.service":   {"PrivateDevices=", "PrivateUsers=", "ProcSubset=", "ProtectProc=", "User=/DynamicUser="},
 	"vmsilo-share@.service": {"ProcSubset=", "ProtectHome=", "RemoveIPC=", "SystemCallFilter=~@privileged"},
 	"vmsilo-netdev@.service": {
 		"AmbientCapabilities=", "CapabilityBoundingSet=~CAP_NET_ADMIN", "PrivateNetwork=", "PrivateUsers=", "ProcSubset=",
@@ -215,6 +219,7 @@ var shown = map[string][]string{
 	"":                        {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
 	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
 	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
+	"vmsilo-pci@.service":     {"ReadWritePaths"},
 	"vmsilo-resolver.service": {"ReadWritePaths"},
 	"vmsilo-user@.service":    {"InaccessiblePaths"},
 	"vmsilo-home@.service":    {"InaccessiblePaths", "ReadWritePaths"},

@@ -64,7 +64,7 @@ var (
 		"vmsilo-lend@%s.socket", "vmsilo-lend@%s.service",
 		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
 		"vmsilo-home@%s.service", "vmsilo-vsock@%s.service",
-		"vmsilo-netdev@%s:*.service", "vmsilo-netvm@%s:*.service",
+		"vmsilo-netdev@%s:*.service", "vmsilo-netvm@%s:*.service", "vmsilo-pci@%s.service",
 		"vmsilo-disk@%s.service", "vmsilo-user@%s.service",
 	}
 )

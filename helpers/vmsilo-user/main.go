@@ -3,7 +3,7 @@
 // Synopsis:
 //
 //	vmsilo-user add --vm=NAME --uid=UID [--folder=PATH] [--file=WHAT=PATH]… [--programs=PACKAGE=PROGRAM…]
-//	            [--started=PATH --config=FINGERPRINT]
+//	            [--huge-pages=N] [--started=PATH --config=FINGERPRINT]
 //	vmsilo-user add --vm=NAME --refusal=TEXT
 //	vmsilo-user add --vm=NAME --vms=NAMES
 //	vmsilo-user remove --vm=NAME
@@ -15,23 +15,24 @@
 //
 // It is the first of a VM's programs to run, and so looks first whether the VM can start at all: it fails with the
 // refusal that it is given, or with the names of the VMs that there are when it is given no uid either. It fails, too,
-// when a file is not a regular file or a block device, or when a program cannot be found, and names all of them at
-// once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up. What the VM is started
+// when a file is not a regular file or a block device, when a program cannot be found, or when there are too few huge pages
+// for the guest's memory, and names all of them at once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up. What the VM is started
 // with is noted, so that it can be told later that the configuration or the image is another by then: internal/started.
 //
 // Options:
 //
 // An empty value is none, so that one command line serves every VM.
 //
-//	--vm        the VM
-//	--uid       the user's uid and gid
-//	--folder    a folder to make, which only the user can enter; its parent must be root's alone
-//	--file      a file, and what it is to the VM
-//	--started   where to note what the VM is started with
-//	--config    the fingerprint of the VM's units
-//	--programs  programs, each by its path or to be found in PATH, after the package that brings it; between blanks
-//	--refusal   why the VM cannot start, in one or more lines
-//	--vms       the VMs that are configured
+//	--vm          the VM
+//	--uid         the user's uid and gid
+//	--folder      a folder to make, which only the user can enter; its parent must be root's alone
+//	--file        a file, and what it is to the VM
+//	--started     where to note what the VM is started with
+//	--config      the fingerprint of the VM's units
+//	--huge-pages  how many pages of 2 MiB the VM takes of those that the host has set apart
+//	--programs    programs, each by its path or to be found in PATH, after the package that brings it; between blanks
+//	--refusal     why the VM cannot start, in one or more lines
+//	--vms         the VMs that are configured
 package main
 
 import (

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,13 @@ func (n *needs) register(flags *flag.FlagSet) {
 			n.states[what] = state
 		}
 		return n.check(lookAtFile, arg)
+	})
+	flags.Func("huge-pages", "how many huge pages the VM needs", func(text string) error {
+		wanted, err := strconv.Atoi(text)
+		if problem := lookForHugePages(hugePages, wanted); problem != "" {
+			n.missing = append(n.missing, problem)
+		}
+		return err
 	})
 	flags.Func("programs", "programs that the VM needs, each as PACKAGE=PROGRAM", func(list string) error {
 		for _, arg := range strings.Fields(list) {

@@ -107,7 +107,7 @@ leftovers() {
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
     # shellcheck disable=SC2231 # the VM may be a pattern
-    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/.netvm/$vm /sys/class/net/$vm-br /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
+    for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/.netvm/$vm /run/vmsilo/.pci/$vm /run/vmsilo/.pci/$vm.* /sys/class/net/$vm-br /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
     done

@@ -41,15 +41,17 @@ printf 'id = 7\nhypervisor = "qemu"\nimage = "/srv/image"\n' | write noprogram
 printf 'id = 8\nimage = "/srv/image"\n' | write nocrosvm
 printf 'id = 9\n' | write twin1
 printf 'id = 9\n' | write twin2
+printf 'id = 33\nhypervisor = "qemu"\nimage = "/srv/image"\nmemory = "1T"\nhuge_pages = true\n' | write huge
 image /srv/image
 mkfifo /srv/fifo
 systemctl daemon-reload
 
-refused nosuch 'no VM is named nosuch; there are: bad, fifo, nocrosvm, noimage, nokernel, noprogram, twin1, twin2'
+refused nosuch 'no VM is named nosuch; there are: bad, fifo, huge, nocrosvm, noimage, nokernel, noprogram, twin1, twin2'
 refused bad '/etc/vmsilo/bad.toml:2:1: unknown key "memroy"' 'did you mean "memory"?'
 refused noimage 'VM "noimage" cannot start' '"/var/lib/vmsilo/images/default/vmlinuz" is not there'
 refused nokernel 'VM "nokernel" cannot start' 'its kernel "/srv/image/none" is not there'
 refused fifo 'its kernel "/srv/fifo" is neither a regular file nor a block device'
+refused huge 'its memory takes 524288 huge pages of 2 MiB' 'free: sysctl vm.nr_hugepages='
 refused nocrosvm 'it needs the program "crosvm", which the package crosvm brings'
 refused twin1 '/etc/vmsilo/twin1.toml:1:6: id 9 is also that of twin2'
 
@@ -142,6 +144,13 @@ if [[ -e /usr/libexec/virtiofsd ]]; then
     systemctl stop vmsilo@planted
   done
   check "what a link led to is there" test -s /etc/passwd
+fi
+
+# A device that is not there; tests/scenarios/passthrough.sh has those that are.
+printf 'id = 34\nhypervisor = "qemu"\nimage = "/srv/image"\nshared_home = false\npci_devices = ["ff:1f.7"]\n' | write nodevice
+systemctl daemon-reload
+if [[ -e /usr/libexec/virtiofsd ]]; then
+  refused nodevice 'PCI device "0000:ff:1f.7" is not there' 'hint: lspci -D prints those that are'
 fi
 
 # No room for the ephemeral disk.

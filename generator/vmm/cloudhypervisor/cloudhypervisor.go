@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
 )
@@ -24,7 +25,11 @@ func Command(m *machine.Machine) []string {
 	a.add("--await="+m.VsockDevice(), "--console-as="+m.Name+"-guest", Program)
 	a.add("--api-socket", "path="+quote(api))
 	// The guest's memory is shared with the vhost-user devices.
-	a.add("--cpus", fmt.Sprintf("boot=%d", m.CPUs), "--memory", fmt.Sprintf("size=%d,shared=on", m.Memory))
+	memory := fmt.Sprintf("size=%d,shared=on", m.Memory)
+	if m.HugePages {
+		memory += fmt.Sprintf(",hugepages=on,hugepage_size=%d", config.HugePage)
+	}
+	a.add("--cpus", fmt.Sprintf("boot=%d", m.CPUs), "--memory", memory)
 	if n := segments(m); n > 1 {
 		a.add("--platform", fmt.Sprintf("num_pci_segments=%d", n))
 	}
@@ -51,6 +56,9 @@ func Command(m *machine.Machine) []string {
 			net += fmt.Sprintf(",num_queues=%d", 2*i.Queues)
 		}
 		a.add("--net", net)
+	}
+	for n, address := range m.PCIDevices {
+		a.add("--device", fmt.Sprintf("path=%s,%s", quote(machine.HostDevice(address)), pci(machine.HostDevicePlace(n))))
 	}
 	a.add("--kernel", m.Kernel, "--initramfs", m.Initrd, "--cmdline", m.KernelCommandLine("ttyS0"))
 	return append(a, m.HypervisorArgs...)
@@ -83,6 +91,9 @@ func segments(m *machine.Machine) int {
 	}
 	for _, s := range m.Shares {
 		last = max(last, s.PCI.Function)
+	}
+	for n := range m.PCIDevices {
+		last = max(last, machine.HostDevicePlace(n).Function)
 	}
 	return last + 1
 }

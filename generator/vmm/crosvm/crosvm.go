@@ -26,6 +26,10 @@ func Command(m *machine.Machine) []string {
 	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest"}
 	a.add(Program, "--no-syslog", "--extended-status", "run", "--name", m.Name)
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
+	if m.HugePages {
+		// Transparent ones: as many as the kernel has. It knows no others.
+		a.add("--hugepages")
+	}
 	a.add("--socket", m.Runtime("vmm", "crosvm.sock"), "--pivot-root", emptyFolder)
 	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
@@ -63,6 +67,9 @@ func Command(m *machine.Machine) []string {
 		if m.Wayland != "none" {
 			a.add("--wayland-sock", waylandFolder+"/wayland.sock")
 		}
+	}
+	for n, address := range m.PCIDevices {
+		a.add("--vfio", fmt.Sprintf("path=%s,guest-address=%s", quote(machine.HostDevice(address)), pci(machine.HostDevicePlace(n))))
 	}
 	a.add("--initrd", m.Initrd, "-p", m.KernelCommandLine("ttyS0"))
 	a.add(m.HypervisorArgs...)

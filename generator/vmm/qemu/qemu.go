@@ -27,7 +27,11 @@ func Command(m *machine.Machine) []string {
 	a.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 	// The guest's memory is shared with the vhost-user devices. The board's own disks and buses would only be probed.
 	a.add("-machine", "q35,memory-backend=mem,sata=off,smbus=off,usb=off,vmport=off")
-	a.add("-object", fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory))
+	memory := fmt.Sprintf("memory-backend-memfd,id=mem,size=%d,share=on", m.Memory)
+	if m.HugePages {
+		memory += fmt.Sprintf(",hugetlb=on,hugetlbsize=%d", config.HugePage)
+	}
+	a.add("-object", memory)
 	a.add("-m", fmt.Sprintf("%dB", m.Memory), "-smp", fmt.Sprint(m.CPUs))
 	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
 	a.add("-action", "reboot=shutdown,panic=shutdown")
@@ -60,6 +64,9 @@ func Command(m *machine.Machine) []string {
 			device += fmt.Sprintf(",mq=on,vectors=%d", 2*i.Queues+2)
 		}
 		a.add("-netdev", netdev, "-device", device)
+	}
+	for n, address := range m.PCIDevices {
+		a.hostDevice(n, address)
 	}
 	a.add("-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.KernelCommandLine("ttyS0"))
 	return append(a, m.HypervisorArgs...)
@@ -115,6 +122,14 @@ func (a *args) lent(n int, d config.Disk, place string) {
 		b["backing"] = nil
 	}
 	a.disk("vmsilo-"+d.Name, b, node, place)
+}
+
+// hostDevice adds the nth of the host's devices, behind a bridge of its own at its place: drivers look there for what a
+// device of PCI Express can do.
+func (a *args) hostDevice(n int, address string) {
+	place := machine.HostDevicePlace(n)
+	a.add("-device", fmt.Sprintf("pcie-root-port,id=port%d,chassis=%d,addr=%#x.%d", n, n+1, place.Slot, place.Function))
+	a.add("-device", fmt.Sprintf("vfio-pci,host=%s,bus=port%d", address, n))
 }
 
 // disk adds a virtio disk whose serial is id. The format is always given, never probed.
