@@ -23,7 +23,7 @@ type ability struct {
 }
 
 // abilities are the keys that depend on the VMM. A GPU context of the cross-domain type is crosvm's own; the proxies
-// that go over one need it too. cloud-hypervisor has no sound device. Disks it opens by their paths, as the VM's own user: of one
+// that go over one need it too. Disks cloud-hypervisor opens by their paths, as the VM's own user: of one
 // that is lent as a descriptor, /proc/self/fd/N, it opens the file anew, which is denied.
 var abilities = []ability{
 	{
@@ -43,12 +43,6 @@ var abilities = []ability{
 		[]string{"cloud-hypervisor"},
 		func(*Node) bool { return true },
 		func(vm *VM) { vm.Disks = nil },
-	},
-	{
-		"sound",
-		[]string{"cloud-hypervisor"},
-		func(n *Node) bool { return n.table["playback"].is("true") || n.table["capture"].is("true") },
-		func(vm *VM) { vm.Sound = Sound{} },
 	},
 }
 

@@ -41,6 +41,10 @@ func own(m *machine.Machine) []File {
 		files = append(files, lend(m))
 	}
 	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
+	if m.Sound.Any() {
+		needs = append(needs, "vmsilo-sound@"+name+".service")
+		files = append(files, pipewire(m))
+	}
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
 	}
@@ -113,6 +117,9 @@ func programs(m *machine.Machine) []string {
 	if len(m.Shares) > 0 {
 		all = append(all, "virtiofsd="+paths.Virtiofsd)
 	}
+	if m.Sound.Any() {
+		all = append(all, "vhost-device-sound=vhost-device-sound")
+	}
 	return all
 }
 
@@ -140,6 +147,20 @@ func lend(m *machine.Machine) File {
 	// By the name of the drop-in of all services it would stand in that one's place: systemd.unit(5).
 	d := newNamedDropin("vmsilo-lend@"+m.Name+".service", "50-vmsilo-disks.conf")
 	d.exec("Service", "ExecStart", vmm.Lend(m))
+	return d.file()
+}
+
+// pipewire returns the drop-in of what leads the sound device to the PipeWire of the VM's user.
+func pipewire(m *machine.Machine) File {
+	// As lend.
+	d := newNamedDropin("vmsilo-pipewire@"+m.Name+".service", "50-vmsilo-sound.conf")
+	d.set("Service", "User", m.VM.User)
+	if m.Sound.Playback {
+		d.env("Service", "PLAYBACK", "playback")
+	}
+	if m.Sound.Capture {
+		d.env("Service", "CAPTURE", "capture")
+	}
 	return d.file()
 }
 

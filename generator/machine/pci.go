@@ -14,7 +14,7 @@ var (
 	AtHome    = PCI{0x04, 0}
 	AtVsock   = PCI{0x05, 0}
 	AtRNG     = PCI{0x06, 0}
-	// AtBalloon is where crosvm has none; 0x06.2 and 0x06.3 are for sound and a GPU.
+	// AtBalloon is where crosvm has none.
 	AtBalloon = PCI{0x06, 1}
 	// AtGPU is crosvm's alone. What crosvm has at 0x06 it chooses itself, and it may be nothing; a vsock device there always is.
 	AtGPU = PCI{0x05, 7}
@@ -35,6 +35,15 @@ func (p PCI) String() string { return fmt.Sprintf("%02x.%d", p.Slot, p.Function)
 // DiskPlace returns where the nth of a VM's disks is, from 0: all are functions of devices that every VM has.
 func DiskPlace(n int) PCI {
 	return PCI{[]PCI{AtRoot, AtVsock}[n/perSlot].Slot, 1 + n%perSlot}
+}
+
+// SoundPlace returns where the sound device is: in the overlay's device, which is this one's own without an overlay, as nobody
+// looks for functions where there is no function 0.
+func (m *Machine) SoundPlace() PCI {
+	if m.Overlay.Type == "qcow2" {
+		return PCI{AtOverlay.Slot, 1}
+	}
+	return AtOverlay
 }
 
 // sharePlaces returns where n shared directories are, in their order.
@@ -65,5 +74,5 @@ func (m *Machine) Shared(slot int) bool {
 			return true
 		}
 	}
-	return false
+	return m.Sound.Any() && m.SoundPlace() == PCI{slot, 1}
 }
