@@ -35,8 +35,28 @@ install_program() {
   chroot "$2" ldconfig
 }
 
+# sound_device ROOT installs vhost-device-sound, which no release of Debian has, in a root of Debian 13.
+sound_device() {
+  local key
+  key=$(declare -f build_sound_device | key)
+  cached program-vhost-device-sound "$key" 11 build_sound_device
+  install "$cached/vhost-device-sound" "$1/usr/local/bin/"
+}
+
+# build_sound_device DIRECTORY builds it there, with Debian's compiler and libraries, of the crates that its own lock file names.
+build_sound_device() {
+  # shellcheck disable=SC2016 # expanded by the shell that mmdebstrap runs the hook in
+  logged "vhost-device-sound could not be built" mmdebstrap --mode=root --variant=minbase --format=null \
+    --include=cargo,libclang-dev,libpipewire-0.3-dev,pkgconf,ca-certificates \
+    --customize-hook='upload /etc/resolv.conf /etc/resolv.conf' \
+    --customize-hook='upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt' \
+    --customize-hook='chroot "$1" env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --quiet --locked --root=/usr/local --no-default-features --features=pw-backend vhost-device-sound@0.3.0' \
+    --customize-hook="download /usr/local/bin/vhost-device-sound $1/vhost-device-sound" trixie
+}
+
 # guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
-# machine has vmsilo by now. The recipe is one of vmsilo's, or with-ssh: what the benchmark of vmsilo run compares with.
+# machine has vmsilo by now. The recipe is one of vmsilo's, with-ssh, which is what the benchmark of vmsilo run compares with, or
+# with-sound.
 guest_image() {
   local key
   key=$(cd "$1" && { find guest internal vmsilo go.mod go.sum -type f -print0 | sort -z | xargs -0 sha256sum && root_packages trixie; } | key)
@@ -47,11 +67,18 @@ guest_image() {
 # image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, in the way that people do. DIRECTORY is
 # the machine's folder of images.
 image_recipe() {
-  local recipe=$1
+  local recipe=$1 more
   chmod 755 "$2"
-  if [[ $1 == with-ssh ]]; then
-    recipe=/root/with-ssh.toml
-    sed 's/^packages = \[$/&\n  "openssh-server", "socat",/' "$machine/root/usr/share/vmsilo/recipes/debian-13.toml" >"$machine/root$recipe"
+  case $1 in
+  with-ssh) more='"openssh-server", "socat"' ;;
+  with-sound) more='"alsa-utils"' ;;
+  *) more='' ;;
+  esac
+  if [[ -n $more ]]; then
+    recipe=/root/$1.toml
+    sed "s/^packages = \[\$/&\n  $more,/" "$machine/root/usr/share/vmsilo/recipes/debian-13.toml" >"$machine/root$recipe"
+    # Debian's kernel for clouds knows no sound.
+    [[ $1 != with-sound ]] || sed -i 's/linux-image-cloud-amd64/linux-image-amd64/' "$machine/root$recipe"
   fi
   before_boot "vmsilo could not make the image" --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$recipe"
 }
