@@ -74,5 +74,5 @@ func (m *Machine) Shared(slot int) bool {
 			return true
 		}
 	}
-	return m.Sound.Any() && m.SoundPlace() == PCI{slot, 1}
+	return false
 }

@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-qemu [--await=FILE]… [--console-as=IDENTIFIER] [--lender=SOCKET] [IMAGE]… PROGRAM ARGUMENT…
+//	vmsilo-qemu [--await=FILE] [--console-as=IDENTIFIER] [--lender=SOCKET] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -15,7 +15,7 @@
 //
 // Options:
 //
-//	--await       a file that must be there before QEMU starts; each of several
+//	--await       a file that must be there before QEMU starts
 //	--console-as  the journal's identifier for QEMU's standard output, which is the guest's console
 //	--lender      where vmsilo-lend listens
 //	IMAGE         a file that QEMU is going to open, which has to be what it is said to be: --file, --disk, --ephemeral

@@ -67,7 +67,7 @@ cache_sweep() {
 cache_clean() {
   local kind
   for kind in root-trixie root-desktop root-bookworm root-bare program-vhost-device-sound image-debian-13 image-debian-12 \
-    image-with-ssh image-with-sound image-by-hand; do
+    image-by-hand; do
     [[ -e $cache/$kind.lock ]] || continue
     exec 6>"$cache/$kind.lock"
     flock 6

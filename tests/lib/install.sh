@@ -55,8 +55,7 @@ build_sound_device() {
 }
 
 # guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
-# machine has vmsilo by now. The recipe is one of vmsilo's, with-ssh, which is what the benchmark of vmsilo run compares with, or
-# with-sound.
+# machine has vmsilo by now. The recipe is one of vmsilo's, or with-ssh: what the benchmark of vmsilo run compares with.
 guest_image() {
   local key
   key=$(cd "$1" && { find guest internal vmsilo go.mod go.sum -type f -print0 | sort -z | xargs -0 sha256sum && root_packages trixie; } | key)
@@ -67,18 +66,11 @@ guest_image() {
 # image_recipe RECIPE DIRECTORY makes the image with the vmsilo of the machine, in the way that people do. DIRECTORY is
 # the machine's folder of images.
 image_recipe() {
-  local recipe=$1 more
+  local recipe=$1
   chmod 755 "$2"
-  case $1 in
-  with-ssh) more='"openssh-server", "socat"' ;;
-  with-sound) more='"alsa-utils"' ;;
-  *) more='' ;;
-  esac
-  if [[ -n $more ]]; then
-    recipe=/root/$1.toml
-    sed "s/^packages = \[\$/&\n  $more,/" "$machine/root/usr/share/vmsilo/recipes/debian-13.toml" >"$machine/root$recipe"
-    # Debian's kernel for clouds knows no sound.
-    [[ $1 != with-sound ]] || sed -i 's/linux-image-cloud-amd64/linux-image-amd64/' "$machine/root$recipe"
+  if [[ $1 == with-ssh ]]; then
+    recipe=/root/with-ssh.toml
+    sed 's/^packages = \[$/&\n  "openssh-server", "socat",/' "$machine/root/usr/share/vmsilo/recipes/debian-13.toml" >"$machine/root$recipe"
   fi
   before_boot "vmsilo could not make the image" --bind="$2":/var/lib/vmsilo/images vmsilo image build "$1" --recipe="$recipe"
 }

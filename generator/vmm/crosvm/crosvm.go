@@ -51,7 +51,8 @@ func Command(m *machine.Machine) []string {
 	a.add("--vhost-user-connect-timeout-ms", "10000")
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
 	if m.Sound.Any() {
-		a.add("--vhost-user", fmt.Sprintf("type=sound,socket=%s,pci-address=%s", quote(m.SoundDevice()), pci(m.SoundPlace())))
+		// vhost-device-sound takes no longer queues.
+		a.add("--vhost-user", fmt.Sprintf("type=sound,socket=%s,max-queue-size=64,pci-address=%s", quote(m.SoundDevice()), pci(m.SoundPlace())))
 	}
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.

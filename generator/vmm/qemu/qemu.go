@@ -19,11 +19,7 @@ const Program = "qemu-system-x86_64"
 // Command returns the command that runs m in the foreground, its console on standard output. No path of a socket has a
 // comma, which would end it.
 func Command(m *machine.Machine) []string {
-	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice()}
-	if m.Sound.Any() {
-		a.add("--await=" + m.SoundDevice())
-	}
-	a.add("--console-as=" + m.Name + "-guest")
+	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest"}
 	a.add(Program)
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
@@ -42,7 +38,7 @@ func Command(m *machine.Machine) []string {
 	if m.Overlay.Type == "qcow2" {
 		// No backing file, whatever its header says.
 		overlay := block{"driver": "qcow2", "backing": nil, "discard": "unmap", "detect-zeroes": "unmap"}
-		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), at(machine.AtOverlay, m))
+		a.disk("vmsilo-overlay", overlay, file(m.EphemeralDisk()), fmt.Sprintf("%#x", machine.AtOverlay.Slot))
 	}
 	for n, d := range m.Disks {
 		a.lent(n, d, at(machine.DiskPlace(n), m))
@@ -51,9 +47,6 @@ func Command(m *machine.Machine) []string {
 		a.vhostUser("fs-"+s.Tag, m.ShareSocket(s.Tag), fmt.Sprintf("vhost-user-fs-pci,tag=%s,addr=%s", s.Tag, at(s.PCI, m)))
 	}
 	a.vhostUser("vsock", m.VsockDevice(), "vhost-user-vsock-pci,addr="+at(machine.AtVsock, m))
-	if m.Sound.Any() {
-		a.vhostUser("sound", m.SoundDevice(), "vhost-user-snd-pci,addr="+at(m.SoundPlace(), m))
-	}
 	a.add("-device", fmt.Sprintf("virtio-rng-pci,addr=%#x,multifunction=on", machine.AtRNG.Slot))
 	if m.Balloon {
 		a.add("-device", "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on,addr="+at(machine.AtBalloon, m))
