@@ -54,7 +54,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"wayland", d.notYet(d.oneOf(&vm.Wayland, "context", "plain", "none"))},
 		{"wayland_proxy", d.notYet(d.oneOf(&vm.WaylandProxy, waylandProxies...))},
 		{"gpu", d.bool(&vm.GPU)},
-		{"sound", d.notYet(d.table(d.soundFields(&vm.Sound)...))},
+		{"sound", d.table(d.soundFields(&vm.Sound)...)},
 		{"disks", d.disks(vm)},
 		{"pci_devices", d.pciDevices(vm)},
 		{"balloon", d.bool(&vm.Balloon)},

@@ -117,6 +117,9 @@ type Disk struct {
 // Sound says which ways of audio a VM has.
 type Sound struct{ Playback, Capture bool }
 
+// Any tells whether there is a way of audio, and so a sound device.
+func (s Sound) Any() bool { return s.Playback || s.Capture }
+
 // TimeSpan is a time span of systemd.time(7).
 type TimeSpan struct {
 	// Text is the span as it was written.

@@ -48,6 +48,10 @@ func own(m *machine.Machine) []File {
 		files = append(files, lend(m))
 	}
 	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
+	if m.Sound.Any() {
+		needs = append(needs, "vmsilo-sound@"+name+".service")
+		files = append(files, pipewire(m))
+	}
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
 	}
@@ -138,6 +142,9 @@ func programs(m *machine.Machine) []string {
 	if len(m.Shares) > 0 {
 		all = append(all, "virtiofsd="+paths.Virtiofsd)
 	}
+	if m.Sound.Any() {
+		all = append(all, "vhost-device-sound=vhost-device-sound")
+	}
 	return all
 }
 
@@ -174,6 +181,20 @@ func joins(m *machine.Machine, netvm, unit string) File {
 	// Before it starts: it then looks who has asked for the netvm.
 	d.set("Unit", "Before", "vmsilo-user@"+netvm+".service "+vmUnit(netvm))
 	d.set("Service", "Slice", sliceName(m.Name))
+	return d.file()
+}
+
+// pipewire returns the drop-in of what leads the sound device to the PipeWire of the VM's user.
+func pipewire(m *machine.Machine) File {
+	// As lend.
+	d := newNamedDropin("vmsilo-pipewire@"+m.Name+".service", "50-vmsilo-sound.conf")
+	d.set("Service", "User", m.VM.User)
+	if m.Sound.Playback {
+		d.env("Service", "PLAYBACK", "playback")
+	}
+	if m.Sound.Capture {
+		d.env("Service", "CAPTURE", "capture")
+	}
 	return d.file()
 }
 

@@ -140,6 +140,9 @@ func (m *Machine) Runtime(elem ...string) string {
 // VsockDevice returns the path of the socket that the vsock device offers to the VMM.
 func (m *Machine) VsockDevice() string { return m.Runtime("vsock", "vhost.sock") }
 
+// SoundDevice returns the path of the socket that the sound device offers to the VMM, as units/vmsilo-sound@.service has it.
+func (m *Machine) SoundDevice() string { return m.Runtime("sound", "vhost.sock") }
+
 // WaylandSocket returns the path of the socket that leads to the user's compositor.
 func (m *Machine) WaylandSocket() string { return m.Runtime("wayland.sock") }
 

@@ -14,7 +14,7 @@ var (
 	AtHome    = PCI{0x04, 0}
 	AtVsock   = PCI{0x05, 0}
 	AtRNG     = PCI{0x06, 0}
-	// AtBalloon is where crosvm has none; 0x06.2 and 0x06.3 are for sound and a GPU.
+	// AtBalloon is where crosvm has none.
 	AtBalloon = PCI{0x06, 1}
 	// AtClients is a netvm's interface to its clients. What is at function 0 there, every VMM has.
 	AtClients = PCI{0x01, 1}
@@ -42,6 +42,15 @@ func DiskPlace(n int) PCI {
 // HostDevicePlace returns where the nth of the host's devices that a VM has is, from 0. Where the panic device is, or crosvm's
 // randomness, there always is one.
 func HostDevicePlace(n int) PCI { return PCI{AtPanic.Slot, AtClients.Function + 1 + n} }
+
+// SoundPlace returns where the sound device is: in the overlay's device, which is this one's own without an overlay, as nobody
+// looks for functions where there is no function 0.
+func (m *Machine) SoundPlace() PCI {
+	if m.Overlay.Type == "qcow2" {
+		return PCI{AtOverlay.Slot, 1}
+	}
+	return AtOverlay
+}
 
 // sharePlaces returns where n shared directories are, in their order.
 func sharePlaces(n int, home bool) []PCI {

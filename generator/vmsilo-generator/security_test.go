@@ -39,6 +39,9 @@ var exposure = map[string]string{
 	"vmsilo-menus.service":    "15",
 	"vmsilo-changed.service":  "15",
 	"vmsilo-status.service":   "15",
+
+	"vmsilo-pipewire@.service": "15",
+	"vmsilo-sound@.service":    "15",
 }
 
 // TestExposure scores every service of every golden case, as systemd puts it together of templates and drop-ins.
@@ -139,6 +142,9 @@ var instances = map[string][][2]string{
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before it listens, it runs a program.
 	"vmsilo-vmm@.socket": {{"vmsilo-vmm@demo.socket", "qemu"}},
+
+	"vmsilo-pipewire@.service": {{"vmsilo-pipewire@speaker.service", "sound"}},
+	"vmsilo-sound@.service":    {{"vmsilo-sound@speaker.service", "sound"}},
 }
 
 // open is what systemd-analyze may find open in each unit, and "" in all of them. Where a template's instances differ, it
@@ -199,7 +205,10 @@ var open = map[string][]string{
 		"ProtectKernelModules=", "ProtectKernelTunables=", "ProtectProc=", "SystemCallFilter=~@privileged", "UMask=",
 		"User=/DynamicUser=",
 	},
-	"vmsilo-run@.service": {"RemoveIPC="},
+	// In /run/user is PipeWire, and ProtectHome= would hide that.
+	"vmsilo-pipewire@.service": {"ProtectHome=", "RemoveIPC="},
+	"vmsilo-sound@.service":    {"RemoveIPC="},
+	"vmsilo-run@.service":      {"RemoveIPC="},
 	// In a user namespace, whoever asks would be nobody.
 	"vmsilo-demand@.service": {"PrivateUsers=", "User=/DynamicUser="},
 	"vmsilo-idle@.service":   {"User=/DynamicUser="},

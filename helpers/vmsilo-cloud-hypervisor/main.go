@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-cloud-hypervisor --console=SOCKET --api=SOCKET [--await=FILE] [--console-as=IDENTIFIER] [IMAGE]… PROGRAM ARGUMENT…
+//	vmsilo-cloud-hypervisor --console=SOCKET --api=SOCKET [--await=FILE]… [--console-as=IDENTIFIER] [IMAGE]… PROGRAM ARGUMENT…
 //
 // Description:
 //
@@ -18,7 +18,7 @@
 //
 //	--console     where clients of the console connect
 //	--api         where cloud-hypervisor listens: its --api-socket
-//	--await       a file that must be there before cloud-hypervisor starts
+//	--await       a file that must be there before cloud-hypervisor starts; each of several
 //	--console-as  the journal's identifier for cloud-hypervisor's standard output, which is the guest's console
 //	IMAGE         a file that cloud-hypervisor is going to open, which has to be what it is said to be: --file, --disk and
 //	              --ephemeral of internal/imagecheck

@@ -62,6 +62,7 @@ var (
 		"vmsilo-vmm@%s.socket", "vmsilo-vmm@%s.service",
 		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
 		"vmsilo-lend@%s.socket", "vmsilo-lend@%s.service",
+		"vmsilo-sound@%s.service", "vmsilo-pipewire@%s.socket", "vmsilo-pipewire@%s.service",
 		"vmsilo-share@%s:*.socket", "vmsilo-share@%s:*.service",
 		"vmsilo-home@%s.service", "vmsilo-vsock@%s.service",
 		"vmsilo-netdev@%s:*.service", "vmsilo-netvm@%s:*.service", "vmsilo-pci@%s.service",

@@ -40,7 +40,11 @@ type VMM struct {
 // Main runs a VMM with the arguments of a helper: its flags, to which it adds --await, --console-as,
 // --lender and those of imagecheck.Images, the VMM's program, and that one's arguments. It returns when the VMM has ended, with a command.Status that says how the guest did.
 func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error {
-	socket := flags.String("await", "", "a file that must be there before the VMM starts")
+	var sockets []string
+	flags.Func("await", "a file that must be there before the VMM starts", func(path string) error {
+		sockets = append(sockets, path)
+		return nil
+	})
 	identifier := flags.String("console-as", "", "the journal's identifier for standard output, which is the guest's console")
 	lender := flags.String("lender", "", "the socket of who lends disks")
 	var images imagecheck.Images
@@ -64,8 +68,8 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	if err := check(images, *lender); err != nil {
 		return err
 	}
-	if *socket != "" {
-		if err := await.File(*socket); err != nil {
+	for _, socket := range sockets {
+		if err := await.File(socket); err != nil {
 			return fmt.Errorf("waiting for a device: %w", err)
 		}
 	}

@@ -66,7 +66,8 @@ cache_sweep() {
 # cache_clean removes every cached thing that nobody uses.
 cache_clean() {
   local kind
-  for kind in root-trixie root-bookworm root-bare image-debian-13 image-debian-12 image-by-hand; do
+  for kind in root-trixie root-desktop root-bookworm root-bare program-vhost-device-sound image-debian-13 image-debian-12 \
+    image-by-hand; do
     [[ -e $cache/$kind.lock ]] || continue
     exec 6>"$cache/$kind.lock"
     flock 6

@@ -35,6 +35,25 @@ install_program() {
   chroot "$2" ldconfig
 }
 
+# sound_device ROOT installs vhost-device-sound, which no release of Debian has, in a root of Debian 13.
+sound_device() {
+  local key
+  key=$(declare -f build_sound_device | key)
+  cached program-vhost-device-sound "$key" 11 build_sound_device
+  install "$cached/vhost-device-sound" "$1/usr/local/bin/"
+}
+
+# build_sound_device DIRECTORY builds it there, with Debian's compiler and libraries, of the crates that its own lock file names.
+build_sound_device() {
+  # shellcheck disable=SC2016 # expanded by the shell that mmdebstrap runs the hook in
+  logged "vhost-device-sound could not be built" mmdebstrap --mode=root --variant=minbase --format=null \
+    --include=cargo,libclang-dev,libpipewire-0.3-dev,pkgconf,ca-certificates \
+    --customize-hook='upload /etc/resolv.conf /etc/resolv.conf' \
+    --customize-hook='upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt' \
+    --customize-hook='chroot "$1" env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --quiet --locked --root=/usr/local --no-default-features --features=pw-backend vhost-device-sound@0.3.0' \
+    --customize-hook="download /usr/local/bin/vhost-device-sound $1/vhost-device-sound" trixie
+}
+
 # guest_image CHECKOUT RECIPE FD leaves the folder of a guest image in $image, held by the file descriptor FD. The
 # machine has vmsilo by now. The recipe is one of vmsilo's, or with-ssh: what the benchmark of vmsilo run compares with.
 guest_image() {

@@ -22,7 +22,11 @@ var atConsole = machine.PCI{Slot: 0x1f}
 func Command(m *machine.Machine) []string {
 	api := m.Runtime("vmm", "cloud-hypervisor.sock")
 	a := args{paths.Helper("vmsilo-cloud-hypervisor"), "--console=" + m.Runtime("vmm", "console.sock"), "--api=" + api}
-	a.add("--await="+m.VsockDevice(), "--console-as="+m.Name+"-guest", Program)
+	a.add("--await=" + m.VsockDevice())
+	if m.Sound.Any() {
+		a.add("--await=" + m.SoundDevice())
+	}
+	a.add("--console-as="+m.Name+"-guest", Program)
 	a.add("--api-socket", "path="+quote(api))
 	// The guest's memory is shared with the vhost-user devices.
 	memory := fmt.Sprintf("size=%d,shared=on", m.Memory)
@@ -49,6 +53,10 @@ func Command(m *machine.Machine) []string {
 	}
 	a.add("--generic-vhost-user", fmt.Sprintf("device_type=vsock,socket=%s,queue_sizes=[128,128,128],%s",
 		quote(m.VsockDevice()), pci(machine.AtVsock)))
+	if m.Sound.Any() {
+		a.add("--generic-vhost-user", fmt.Sprintf("device_type=sound,socket=%s,queue_sizes=[64,64,64,64],%s",
+			quote(m.SoundDevice()), pci(m.SoundPlace())))
+	}
 	for _, i := range m.Interfaces {
 		net := fmt.Sprintf("tap=%s,mac=%s,%s", quote(i.TAP), i.MAC, pci(i.PCI))
 		if i.Queues > 1 {
@@ -85,6 +93,9 @@ func segments(m *machine.Machine) int {
 	last := 0
 	if m.Balloon {
 		last = machine.AtBalloon.Function
+	}
+	if m.Sound.Any() {
+		last = max(last, m.SoundPlace().Function)
 	}
 	for _, i := range m.Interfaces {
 		last = max(last, i.PCI.Function)

@@ -51,9 +51,13 @@ func Command(m *machine.Machine) []string {
 	} else {
 		a.add("--no-balloon")
 	}
-	// The vsock device starts at the same time.
+	// The vsock and sound devices start at the same time.
 	a.add("--vhost-user-connect-timeout-ms", "10000")
 	a.add("--vhost-user", fmt.Sprintf("type=vsock,socket=%s,pci-address=%s", quote(m.VsockDevice()), pci(machine.AtVsock)))
+	if m.Sound.Any() {
+		// vhost-device-sound takes no longer queues.
+		a.add("--vhost-user", fmt.Sprintf("type=sound,socket=%s,max-queue-size=64,pci-address=%s", quote(m.SoundDevice()), pci(m.SoundPlace())))
+	}
 	for _, i := range m.Interfaces {
 		// A name of digits would be read as a number without quotes.
 		net := fmt.Sprintf("tap-name=%s,mac=%s,pci-address=%s", quote(i.TAP), quote(i.MAC), pci(i.PCI))
