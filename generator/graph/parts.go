@@ -40,6 +40,14 @@ func own(m *machine.Machine) []File {
 		needs = append(needs, "vmsilo-lend@"+name+".socket")
 		files = append(files, lend(m))
 	}
+	if m.HasWayland() {
+		needs = append(needs, "vmsilo-proxy@"+name+".socket")
+		files = append(files, proxy(m))
+	}
+	if m.UsesWaypipe() {
+		needs = append(needs, "vmsilo-waypipe@"+name+".socket")
+		files = append(files, waypipe(m))
+	}
 	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
 	for _, other := range m.DependsOn {
 		needs = append(needs, vmUnit(other))
@@ -112,6 +120,9 @@ func programs(m *machine.Machine) []string {
 	}
 	if len(m.Shares) > 0 {
 		all = append(all, "virtiofsd="+paths.Virtiofsd)
+	}
+	if m.UsesWaypipe() {
+		all = append(all, "waypipe=waypipe")
 	}
 	return all
 }

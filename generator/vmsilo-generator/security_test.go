@@ -34,6 +34,8 @@ var exposure = map[string]string{
 	"vmsilo-console@.service": "15",
 	"vmsilo-vmm@.service":     "15",
 	"vmsilo-machine@.service": "15",
+	"vmsilo-proxy@.service":   "15",
+	"vmsilo-waypipe@.service": "15",
 	"vmsilo-status.service":   "15",
 }
 
@@ -125,6 +127,8 @@ var instances = map[string][][2]string{
 	"vmsilo-idle@.service":    {{"vmsilo-idle@demo.service", "qemu"}},
 	"vmsilo-demand@.service":  {{"vmsilo-demand@demo.service", "qemu"}},
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
+	"vmsilo-proxy@.service":   {{"vmsilo-proxy@piped.service", "wayland"}},
+	"vmsilo-waypipe@.service": {{"vmsilo-waypipe@piped.service", "wayland"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before they listen, and when they no longer do, they run programs.
 	"vmsilo-share@.socket":   {{"vmsilo-share@demo:home.socket", "qemu"}},
@@ -195,6 +199,9 @@ var open = map[string][]string{
 	// In a user namespace, whoever asks would be nobody.
 	"vmsilo-demand@.service": {"PrivateUsers=", "User=/DynamicUser="},
 	"vmsilo-idle@.service":   {"User=/DynamicUser="},
+	// The user's own: what else of theirs is covered, and what else they have stays.
+	"vmsilo-proxy@.service":   {"ProtectHome=", "RemoveIPC="},
+	"vmsilo-waypipe@.service": {"ProtectHome=", "RemoveIPC="},
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-machine@.service": {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
@@ -224,7 +231,7 @@ func TestLines(t *testing.T) {
 			lines := hardening.FindAllString(text, -1)
 			held := map[string]bool{}
 			for _, unit := range units {
-				dropin := readTree(t, "testdata/"+unit[1]+"/want")[unit[0]+".d/50-vmsilo.conf"]
+				dropin := dropins(readTree(t, "testdata/"+unit[1]+"/want"), unit[0])
 				variants := []string{text + dropin}
 				for _, line := range lines {
 					variants = append(variants, strings.Replace(text, line, "", 1)+dropin)
@@ -247,6 +254,16 @@ func TestLines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dropins returns the drop-ins of a unit alone, one after the other.
+func dropins(tree map[string]string, unit string) (all string) {
+	for _, path := range slices.Sorted(maps.Keys(tree)) {
+		if strings.HasPrefix(path, unit+".d/") {
+			all += tree[path]
+		}
+	}
+	return all
 }
 
 // hardening are the lines of a unit that shut something, each with the newline before it.

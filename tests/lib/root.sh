@@ -6,6 +6,8 @@ root_packages() {
   common+=,jq,qemu-utils,polkitd
   case $1 in
   trixie) echo "$common,kmod,qemu-system-x86,virtiofsd,vhost-device-vsock,mmdebstrap,erofs-utils,openssh-client,tmux,systemd-container,libglib2.0-bin" ;;
+  # what trixie has, a compositor, and what looks at it: with the user's session
+  desktop) echo "$(root_packages trixie),sway,grim,wayland-utils,waypipe,foot,fonts-dejavu-core,dbus-user-session" ;;
   bookworm) echo "$common" ;; # systemd 252, the oldest that is supported; no guest runs here
   bare) echo systemd,systemd-sysv,iproute2,procps,socat,jq ;; # what every machine has, and what scenarios need
   esac
@@ -40,6 +42,7 @@ root_recipe() {
   local release=$1 root=$2 hook=true
   case $1 in
   trixie) hook=$root_forky ;;
+  desktop) release=trixie hook=$root_forky ;;
   bare) release=trixie hook=$root_bare ;;
   esac
   pins=$(root_pins) logged "mmdebstrap could not make a $1 root" \
