@@ -2,90 +2,92 @@
 # A guest's windows on a compositor of the host, which comes later than the guest, and restarts.
 # host: --release=desktop --image=debian-13-desktop
 # files: wayland/*.toml
-# Some functions are called by name.
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317 # some functions are called by name
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-# alice COMMAND… runs it as the desktop user.
-alice() {
-  runuser -u alice -- env --chdir=/home/alice XDG_RUNTIME_DIR=/run/user/1000 "$@"
+# windows prints the app id and the process of each window.
+windows() { compositor_ask -t get_tree | jq -r '.. | objects | select(.app_id?) | "\(.app_id) \(.pid)"'; }
+
+# unit_of PID prints the unit that a process is of.
+unit_of() { systemctl whoami "$1"; }
+
+# globals SOCKET prints what is offered to a program of alice's that connects there.
+globals() { desktop timeout 60 env WAYLAND_DISPLAY="$1" wayland-info | interfaces; }
+interfaces() { sed -n "s/^interface: '\([a-z0-9_]*\)'.*/\1/p" | sort -u; }
+
+# colours counts the colours of the screen.
+colours() { desktop env "$(compositor_display)" grim -t ppm - | tail --bytes=+16 | od -An -v -tx1 -w3 | sort -u | wc --lines; }
+
+# terminal shows a terminal of the guest's, as long as that has its compositor.
+terminal() { desktop vmsilo run a foot --override=colors.background=205080 sh -c 'echo this is a guest; exec sleep infinity' >"$1" 2>&1 & }
+
+# connections SOCKET COUNT opens so many, and prints how many are closed at once.
+connections() {
+  perl -MSocket -MIO::Select -e '
+    my ($path, $count) = @ARGV;
+    my (@all, $closed);
+    for (1 .. $count) {
+      my $s;
+      socket($s, AF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un($path)) or next;
+      push @all, $s;
+    }
+    sleep 3;
+    for (@all) { $closed++ if IO::Select->new($_)->can_read(0) && !sysread($_, my $byte, 1) }
+    print scalar(@all) - $closed, "\n";' "$1" "$2"
 }
 
-# sway starts a compositor without a screen, as a unit of alice's.
-sway() {
-  alice systemd-run --user --quiet --collect --unit=sway --service-type=exec --setenv=WLR_BACKENDS=headless \
-    --setenv=WLR_RENDERER=pixman --setenv=WLR_LIBINPUT_NO_DEVICES=1 sway --config /home/alice/sway
-}
+echo "a guest without a compositor"
+check "it starts" systemctl start vmsilo@a
+terminal /run/terminal
+check "what it shows waits" becomes '^no compositor in' systemctl show --property=StatusText --value vmsilo-proxy@a
 
-# msg asks the compositor.
-msg() {
-  local socket
-  socket=$(ls -t /run/user/1000/sway-ipc.*.sock | head -n 1)
-  alice swaymsg --socket "$socket" "$@"
-}
-
-# windows prints the app ids of all windows.
-windows() {
-  msg -t get_tree | jq -r '.. | objects | select(.pid? and .app_id?) | .app_id'
-}
-
-# globals SOCKET prints what is offered to who connects there.
-globals() {
-  alice timeout 60 env WAYLAND_DISPLAY="$1" wayland-info | sed -n "s/^interface: '\([a-z0-9_]*\)'.*/\1/p" | sort
-}
-
-# colours FILE counts the colours of a picture.
-colours() {
-  tail --bytes=+16 "$1" | od -An -v -tx1 -w3 | sort -u | wc -l
-}
-
-waits() {
-  local try
-  for try in {1..1200}; do
-    ! "$@" >/dev/null 2>&1 || return 0
-    sleep 0.1
-  done
-  echo "not after $try tenths of a second: $*"
-  return 1
-}
-
-has_window() { [[ $(windows) == *"$1"* ]]; }
-has_none() { [[ -z $(windows) ]]; }
-
-printf 'exec systemctl --user import-environment WAYLAND_DISPLAY\noutput HEADLESS-1 resolution 800x600\n' >/home/alice/sway
-loginctl enable-linger alice
-check "the user's service manager runs" waits systemctl is-active user@1000.service
-
-echo "guests without a compositor"
-check "they start" systemctl start vmsilo@a vmsilo@b
-check "an image without the proxy says so on the host" holds "$(journalctl -u vmsilo@b)" \
-  "vmsilo.wayland_proxy: there is no waypipe in /usr/local/bin or /usr/bin of this image"
-check "and in the guest's journal" guest b 'journalctl --boot --identifier=kernel | grep "there is no waypipe"'
-check "its programs have no display" fails alice vmsilo run b printenv WAYLAND_DISPLAY
-alice vmsilo run a foot >/run/foot 2>&1 &
-check "a window waits for a compositor" waits systemctl is-active vmsilo-proxy@a.service
-
-echo "a compositor on wayland-7"
-for i in {1..6}; do
-  alice flock "/run/user/1000/wayland-$i.lock" sleep 600 &
+echo "a compositor on wayland-7, and what only seems to be one on wayland-0"
+mkdir -p /run/locks
+for n in {1..6}; do
+  desktop flock "/run/user/1000/wayland-$n.lock" sleep 1200 &
 done
-sleep 1
-sway
-check "the compositor runs" waits msg -t get_version
-ls -l /run/user/1000
-check "the window is there" waits has_window foot
-systemctl status --no-pager vmsilo-proxy@a vmsilo-waypipe@a
-msg -t get_tree | jq -c '.. | objects | select(.pid? and .app_id?)'
-sleep 5
-alice env WAYLAND_DISPLAY=wayland-7 grim -t ppm /home/alice/shot.ppm
-alice env WAYLAND_DISPLAY=wayland-7 grim /home/alice/shot.png
-colours /home/alice/shot.ppm
-cat /run/foot
-time globals /run/user/1000/wayland-7 
-time globals /run/vmsilo/a/wayland.sock
-time alice vmsilo run a wayland-info | grep interface:
-guest a 'ls -l /run/user/1000; systemctl --user -M user@ list-units | cat; journalctl -b --no-pager | tail -30'
-ls -la /run/vmsilo/a
-cp /home/alice/shot.png /root/ ; base64 /home/alice/shot.png | sed 's/^/PNG /'
+check "the compositor runs" compositor_start
+check "at that place" same WAYLAND_DISPLAY=wayland-7 "$(compositor_display)"
+check "the window is there" becomes '^foot [0-9]+$' windows
+check "it is the VM's by its process" same vmsilo-waypipe@a.service "$(unit_of "$(windows | cut -d ' ' -f 2)")"
+check "the compositor has the socket itself" same "the compositor at \"/run/user/1000/wayland-7\" accepts connections" \
+  "$(systemctl show --property=StatusText --value vmsilo-proxy@a)"
+check "the screen shows it" becomes '^([2-9][0-9]|[0-9]{3,})$' colours
+desktop env "$(compositor_display)" grim /home/alice/screen.png
+
+echo "privileges"
+systemctl start vmsilo-proxy@open.socket
+all=$(globals wayland-7) plain=$(globals /run/vmsilo/open/wayland.sock) context=$(globals /run/vmsilo/a/wayland.sock)
+privileged='screencopy|data_control|virtual_keyboard|layer_shell|security_context'
+check "a program of alice's has them" same 5 "$(grep -o -E "$privileged" <<<"$all" | sort -u | wc -l)"
+check "a VM that is plain has the same" same "$all" "$plain"
+check "one in a context has windows" holds "$context" wl_compositor xdg_wm_base wl_seat
+check "and none of them" same "" "$(grep -E "$privileged" <<<"$context")"
+guests=$(desktop vmsilo run a wayland-info | interfaces)
+check "so has the guest" holds "$guests" wl_compositor xdg_wm_base wl_seat
+check "and no more" same "" "$(grep -E "$privileged" <<<"$guests")"
+check "nobody else connects" fails runuser -u bob -- socat -u /dev/null UNIX-CONNECT:/run/vmsilo/a/wayland.sock
+
+echo "a guest that opens a thousand connections, and a VM that does"
+check "64 are held by waypipe, with the window" same 63 "$(connections /run/vmsilo/a/vsock/host.sock_5003 1000)"
+check "said once" same 1 "$(journalctl --boot -u vmsilo-waypipe@a --grep='64 connections' --output=cat | wc --lines)"
+check "128 with plain" same 128 "$(connections /run/vmsilo/open/wayland.sock 1000)"
+check "the window is still there" becomes '^foot [0-9]+$' windows
+check "and there is room again" holds "$(desktop vmsilo run a wayland-info)" wl_compositor
+
+echo "a compositor that is killed"
+desktop systemctl --user kill --signal=KILL sway
+check "the program has ended with its window" becomes '.' cat /run/terminal
+check "another comes" compositor_start
+terminal /run/terminal2
+check "a new window is there, from the same guest" becomes '^foot [0-9]+$' windows
+check "the VM has run on" same active "$(systemctl is-active vmsilo@a)"
+
+echo "the end"
+check "stopped" systemctl stop vmsilo@a
+check "no window is left" same "" "$(windows)"
+systemctl stop 'vmsilo-open.slice' vmsilo-proxy@open.socket vmsilo-user@open
+check "nothing is left" nothing_left a open
+base64 /home/alice/screen.png | sed 's/^/PNG /'
 finish
