@@ -484,7 +484,6 @@ func TestMany(t *testing.T) {
 	}
 }
 
-
 func TestSessionEnv(t *testing.T) {
 	got := strings.Join(merge(sessionEnv([]string{"A=1", "LISTEN_FDS=1", "B=2", "INVOCATION_ID=x"}), []string{"A=3", "AB=4"}), " ")
 	if want := "B=2 A=3 AB=4"; got != want {

@@ -342,8 +342,11 @@ func TestWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
-		{"", "wayland-2"}, {"wayland-7", "wayland-7"}, {filepath.Join(folder, "other"), "other"},
-		{"wayland-0", "wayland-2"}, {"gone", "wayland-2"},
+		{"", "wayland-2"},
+		{"wayland-7", "wayland-7"},
+		{filepath.Join(folder, "other"), "other"},
+		{"wayland-0", "wayland-2"},
+		{"gone", "wayland-2"},
 	} {
 		told = c[0]
 		conn, path, err := s.connect()
