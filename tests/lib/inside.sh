@@ -319,7 +319,7 @@ desktop() {
 # compositor_start starts sway without a screen, as a unit of alice's service manager. It tells that where it listens.
 compositor_start() {
   loginctl enable-linger alice
-  await systemctl is-active --quiet user@1000 || return 1
+  becomes '^active$' systemctl is-active user@1000 || return 1
   printf 'exec systemctl --user import-environment WAYLAND_DISPLAY\noutput HEADLESS-1 resolution 800x600\n' >/home/alice/sway
   desktop systemd-run --user --quiet --collect --unit=sway --setenv=WLR_BACKENDS=headless --setenv=WLR_RENDERER=pixman \
     --setenv=WLR_LIBINPUT_NO_DEVICES=1 sway --config /home/alice/sway
