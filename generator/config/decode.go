@@ -75,16 +75,6 @@ func (d *decoder) required(n *Node, keys ...string) {
 	}
 }
 
-// notYet decodes a value of which this version makes no use: what is wrong with it is said, and else that.
-func (d *decoder) notYet(decode func(*Node)) func(*Node) {
-	return func(n *Node) {
-		before := len(d.errs)
-		if decode(n); len(d.errs) == before {
-			d.errorf(n.key, "leave it out for now", "%q is not supported yet", n.key.text())
-		}
-	}
-}
-
 func (d *decoder) unknownKey(at Position, key string, fields []field) {
 	names := make([]string, len(fields))
 	for i, f := range fields {

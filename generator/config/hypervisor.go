@@ -7,10 +7,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-var (
-	hypervisors    = []string{"crosvm", "cloud-hypervisor", "qemu"}
-	waylandProxies = []string{"wayland-proxy-virtwl", "sommelier", "waypipe", "none"}
-)
+var hypervisors = []string{"crosvm", "cloud-hypervisor", "qemu"}
 
 // ability is something that not every VMM can do for a VM.
 type ability struct {
@@ -36,7 +33,7 @@ var abilities = []ability{
 	{
 		"wayland_proxy",
 		[]string{"cloud-hypervisor", "qemu"},
-		func(n *Node) bool { return n.text == "wayland-proxy-virtwl" || n.text == "sommelier" },
+		func(n *Node) bool { return slices.Contains(waylandProxies, n.text) && needsGPU(n.text) },
 		func(vm *VM) { vm.WaylandProxy = "none" },
 	},
 	{

@@ -51,8 +51,8 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"shared_directories", d.sharedDirectories(vm)},
 		{"network", d.table(field{"interfaces", d.interfaces(vm)})},
 		{"host_ports", d.texts(&vm.HostPorts, checkPort)},
-		{"wayland", d.notYet(d.oneOf(&vm.Wayland, "context", "plain", "none"))},
-		{"wayland_proxy", d.notYet(d.oneOf(&vm.WaylandProxy, waylandProxies...))},
+		{"wayland", d.oneOf(&vm.Wayland, waylandModes...)},
+		{"wayland_proxy", d.oneOf(&vm.WaylandProxy, waylandProxies...)},
 		{"gpu", d.bool(&vm.GPU)},
 		{"sound", d.table(d.soundFields(&vm.Sound)...)},
 		{"disks", d.disks(vm)},
@@ -146,6 +146,7 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 	d.checkQueues(vm, tree)
 	d.checkHugePages(vm, tree)
 	d.checkPinned(vm, own)
+	d.checkWayland(vm, own)
 	image.resolve(vm)
 	return vm, d.errs
 }

@@ -47,6 +47,14 @@ func own(m *machine.Machine) []File {
 		needs = append(needs, "vmsilo-lend@"+name+".socket")
 		files = append(files, lend(m))
 	}
+	if m.HasWayland() {
+		needs = append(needs, "vmsilo-proxy@"+name+".socket")
+		files = append(files, proxy(m))
+	}
+	if m.UsesWaypipe() {
+		needs = append(needs, "vmsilo-waypipe@"+name+".socket")
+		files = append(files, waypipe(m))
+	}
 	needs = append(needs, "vmsilo-vsock@"+name+".service", "vmsilo-notify@"+name+".socket")
 	if m.Sound.Any() {
 		needs = append(needs, "vmsilo-sound@"+name+".service")
@@ -144,6 +152,9 @@ func programs(m *machine.Machine) []string {
 	}
 	if m.Sound.Any() {
 		all = append(all, "vhost-device-sound=vhost-device-sound")
+	}
+	if m.UsesWaypipe() {
+		all = append(all, "waypipe=waypipe")
 	}
 	return all
 }

@@ -36,6 +36,9 @@ func (m *Machine) KernelCommandLine(console string) string {
 		}
 		c.add("share", s.Tag, s.Target, mode)
 	}
+	if m.WaylandProxy != "none" {
+		c.add("wayland_proxy", m.WaylandProxy)
+	}
 	return strings.Join(append(c, m.KernelParams...), " ")
 }
 

@@ -29,7 +29,8 @@ func TestTAPName(t *testing.T) {
 
 func TestDerived(t *testing.T) {
 	m := New(&config.VM{
-		Name: "demo", ID: 17, Overlay: config.Overlay{Type: "qcow2"}, SharedHome: "/shared/demo",
+		WaylandProxy: "none",
+		Name:         "demo", ID: 17, Overlay: config.Overlay{Type: "qcow2"}, SharedHome: "/shared/demo",
 		Interfaces: []config.Interface{{Name: "eth0"}, {Name: "wan", MAC: "52:54:00:12:34:56"}},
 	})
 	// printf %s demo-eth0 | sha1sum
@@ -51,7 +52,8 @@ func TestDerived(t *testing.T) {
 
 func TestCommandLineOfSharesAndAddresses(t *testing.T) {
 	m := New(&config.VM{
-		Name: "demo", ID: 17, Overlay: config.Overlay{Type: "tmpfs"},
+		WaylandProxy: "waypipe",
+		Name:         "demo", ID: 17, Overlay: config.Overlay{Type: "tmpfs"},
 		Interfaces: []config.Interface{{
 			Name: "wan", MAC: "52:54:00:12:34:56", MTU: 1400,
 			Addresses: []string{"10.0.0.2/24", "fd00::2/64"}, Gateways: []string{"10.0.0.1"}, DNS: []string{"fd00::53"},
@@ -64,7 +66,7 @@ func TestCommandLineOfSharesAndAddresses(t *testing.T) {
 	want := "console=hvc0 TERM=dumb vmsilo.name=demo vmsilo.ifname=wan,52:54:00:12:34:56" +
 		" vmsilo.address=wan,10.0.0.2/24 vmsilo.address=wan,fd00::2/64 vmsilo.gateway=wan,10.0.0.1 vmsilo.dns=fd00::53" +
 		" vmsilo.mtu=wan,1400 vmsilo.overlay=tmpfs vmsilo.home=none" +
-		" vmsilo.share=a,/a%20b%2Cc%3D%C3%A9%22%0A%25,ro vmsilo.share=b,/b,rw quiet"
+		" vmsilo.share=a,/a%20b%2Cc%3D%C3%A9%22%0A%25,ro vmsilo.share=b,/b,rw vmsilo.wayland_proxy=waypipe quiet"
 	if got := m.KernelCommandLine("hvc0"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -28,7 +28,7 @@ var settings = map[string]map[string]int{
 }
 
 // unitPath is what a drop-in's path looks like, whatever the VM's file holds.
-var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names|-images|-disks|-home|-sound)?\.conf$`)
+var unitPath = regexp.MustCompile(`^(vmsilo(-[a-z]*)?@[a-z0-9-]*(:[A-Za-z0-9][A-Za-z0-9_.-]*)?\.(service|socket|timer))\.d/[45]0-vmsilo(-names|-images|-disks|-home|-sound|-wayland)?\.conf$`)
 
 // FuzzGenerate looks for a VM's file that puts anything into a unit but a value: whatever is accepted has to come back
 // from another reader of unit files as settings that the generator knows, none more often than it sets it.

@@ -38,6 +38,8 @@ var exposure = map[string]string{
 	"vmsilo-machine@.service": "15",
 	"vmsilo-menus.service":    "15",
 	"vmsilo-changed.service":  "15",
+	"vmsilo-proxy@.service":   "15",
+	"vmsilo-waypipe@.service": "15",
 	"vmsilo-status.service":   "15",
 
 	"vmsilo-pipewire@.service": "15",
@@ -139,6 +141,8 @@ var instances = map[string][][2]string{
 	"vmsilo-machine@.service": {{"vmsilo-machine@demo.service", "qemu"}},
 	"vmsilo-menus.service":    {{"vmsilo-menus.service", "qemu"}},
 	"vmsilo-changed.service":  {{"vmsilo-changed.service", "qemu"}},
+	"vmsilo-proxy@.service":   {{"vmsilo-proxy@piped.service", "wayland"}},
+	"vmsilo-waypipe@.service": {{"vmsilo-waypipe@piped.service", "wayland"}},
 	"vmsilo-status.service":   {{"vmsilo-status.service", "qemu"}},
 	// Before it listens, it runs a program.
 	"vmsilo-vmm@.socket": {{"vmsilo-vmm@demo.socket", "qemu"}},
@@ -212,6 +216,9 @@ var open = map[string][]string{
 	// In a user namespace, whoever asks would be nobody.
 	"vmsilo-demand@.service": {"PrivateUsers=", "User=/DynamicUser="},
 	"vmsilo-idle@.service":   {"User=/DynamicUser="},
+	// The user's own: what else of theirs is covered, and what else they have stays.
+	"vmsilo-proxy@.service":   {"ProtectHome=", "RemoveIPC="},
+	"vmsilo-waypipe@.service": {"ProtectHome=", "RemoveIPC="},
 	// Nothing but its program is there to be protected.
 	"vmsilo-down@.service":    {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
 	"vmsilo-netvm@.service":   {"ProtectHome=", "ProtectSystem=", "User=/DynamicUser="},
@@ -244,7 +251,7 @@ func TestLines(t *testing.T) {
 			lines := hardening.FindAllString(text, -1)
 			held := map[string]bool{}
 			for _, unit := range units {
-				dropin := readTree(t, "testdata/"+unit[1]+"/want")[unit[0]+".d/50-vmsilo.conf"]
+				dropin := dropins(readTree(t, "testdata/"+unit[1]+"/want"), unit[0])
 				variants := []string{text + dropin}
 				for _, line := range lines {
 					variants = append(variants, strings.Replace(text, line, "", 1)+dropin)
@@ -267,6 +274,16 @@ func TestLines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dropins returns the drop-ins of a unit alone, one after the other.
+func dropins(tree map[string]string, unit string) (all string) {
+	for _, path := range slices.Sorted(maps.Keys(tree)) {
+		if strings.HasPrefix(path, unit+".d/") {
+			all += tree[path]
+		}
+	}
+	return all
 }
 
 // hardening are the lines of a unit that shut something, each with the newline before it.

@@ -484,22 +484,6 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// A vsock gets nothing beyond what is safe, and all of it.
-func TestPieces(t *testing.T) {
-	var got []int
-	n, err := pieces{writerFunc(func(p []byte) (int, error) {
-		got = append(got, len(p))
-		return len(p), nil
-	})}.Write(make([]byte, 2*maxWrite+1))
-	if err != nil || n != 2*maxWrite+1 || fmt.Sprint(got) != fmt.Sprint([]int{maxWrite, maxWrite, 1}) {
-		t.Errorf("%d, %v: %v", n, err, got)
-	}
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
-
 func TestSessionEnv(t *testing.T) {
 	got := strings.Join(merge(sessionEnv([]string{"A=1", "LISTEN_FDS=1", "B=2", "INVOCATION_ID=x"}), []string{"A=3", "AB=4"}), " ")
 	if want := "B=2 A=3 AB=4"; got != want {

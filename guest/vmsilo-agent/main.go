@@ -36,6 +36,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/guest/internal/peer"
+	"vmsilo/guest/internal/pieces"
 	"vmsilo/internal/command"
 	"vmsilo/internal/protocol"
 )
@@ -229,7 +230,7 @@ func (a *agent) connection(conn *os.File) {
 	from := protocol.NewHostReader(conn)
 	// Before the program starts: a host that was not greeted may ask for it once more.
 	// Where that fails no frame can be written, either.
-	to, _ := protocol.NewWriter(pieces{conn})
+	to, _ := protocol.NewWriter(pieces.Writer{To: conn})
 	p, err := a.begin(conn, from)
 	if p != nil {
 		// When the host has its answer: this takes the kernel some time.

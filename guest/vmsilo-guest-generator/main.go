@@ -7,11 +7,12 @@
 // It is a systemd.generator(7). In the initrd, which it knows by /etc/initrd-release, it writes
 // run-vmsilo-overlay.mount: the file system that takes the writes to the root, on the disk or in memory as
 // vmsilo.overlay says. In the root it writes home-user.mount if vmsilo.home is virtiofs and a mount unit for each
-// vmsilo.share, and pulls in what sets up the network if there is an interface, and what forwards if one is to clients. All other units are the same for every
+// vmsilo.share, and pulls in what sets up the network if there is an interface, and what forwards if one is to clients. If
+// vmsilo.wayland_proxy names a program that is there, the user's programs are told where it will listen. All other units are the same for every
 // VM and are files of the image.
 //
 // A malformed parameter has no unit. It is reported once a boot: in the initrd, or where systemd does not run there in the
-// root, by the first run that finds no mark of another. Without
+// root, by the first run that finds no mark of another. So is a proxy that the image has not. Without
 // run-vmsilo-overlay.mount the root cannot be mounted, and the boot stops: there is no default to fall back to.
 package main
 
@@ -26,7 +27,7 @@ import (
 )
 
 func main() {
-	if err := run(cmdline.Load, report, initrdRelease, reportedMark, os.Args[1:]...); err != nil {
+	if err := run(cmdline.Load, report, initrdRelease, reportedMark, programFolders, os.Args[1:]...); err != nil {
 		report(err)
 		os.Exit(1)
 	}
@@ -51,7 +52,7 @@ func report(err error) {
 	os.Stderr.WriteString(message)
 }
 
-func run(load func() (cmdline.Params, error), report func(error), initrdMark, reportedMark string, args ...string) error {
+func run(load func() (cmdline.Params, error), report func(error), initrdMark, reportedMark string, programs []string, args ...string) error {
 	if len(args) != 3 {
 		return fmt.Errorf("takes 3 directories, not %d arguments; see systemd.generator(7)", len(args))
 	}
@@ -63,18 +64,22 @@ func run(load func() (cmdline.Params, error), report func(error), initrdMark, re
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	units := rootUnits(params)
+	var units []unit
+	errs := []error{reportOnce(params.Malformed, report, reportedMark)}
 	if err == nil {
 		units = initrdUnits(params)
+	} else {
+		wayland, missing := waylandUnits(params, programs)
+		errs = append(errs, reportOnce(missing, report, reportedMark+"-root"))
+		units = append(rootUnits(params), wayland...)
 	}
-	errs := []error{reportOnce(params.Malformed, report, reportedMark)}
 	for _, u := range units {
 		errs = append(errs, u.write(args[0]))
 	}
 	return errors.Join(errs...)
 }
 
-func reportOnce(malformed []*cmdline.ParamError, report func(error), mark string) error {
+func reportOnce(problems []*cmdline.ParamError, report func(error), mark string) error {
 	if err := os.MkdirAll(filepath.Dir(mark), 0o755); err != nil {
 		return err
 	}
@@ -84,8 +89,8 @@ func reportOnce(malformed []*cmdline.ParamError, report func(error), mark string
 	} else if err != nil {
 		return err
 	}
-	for _, m := range malformed {
-		report(m)
+	for _, p := range problems {
+		report(p)
 	}
 	return file.Close()
 }
@@ -95,7 +100,11 @@ func (u unit) write(dir string) error {
 	target := imageUnits + u.name
 	if u.text != "" {
 		target = "../" + u.name
-		if err := atomicfile.Write(dir, u.name, []byte(u.text), 0o644); err != nil {
+		folder, file := filepath.Split(filepath.Join(dir, u.name))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(folder, file, []byte(u.text), 0o644); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expectations under testdata")
 
-// Each folder of testdata is a case: "cmdline", an empty "initrd-release" if it happens in the initrd, "reports" with
+// Each folder of testdata is a case: "cmdline", "bin" with the programs of the image, an empty "initrd-release" if it happens in the initrd, "reports" with
 // what is said about malformed parameters, and "want", the whole output.
 func TestGolden(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*/cmdline")
@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 			report := func(err error) { reports += err.Error() + "\n" }
 			mark := filepath.Join(t.TempDir(), "vmsilo", "reported")
 			for range 2 { // the second run meets the files of the first, and repeats no report
-				if err := run(load, report, filepath.Join(dir, "initrd-release"), mark, out, out, out); err != nil {
+				if err := run(load, report, filepath.Join(dir, "initrd-release"), mark, []string{dir + "/bin"}, out, out, out); err != nil {
 					t.Error(err)
 				}
 			}
@@ -88,7 +88,7 @@ func tree(t *testing.T, dir string) string {
 
 func TestArguments(t *testing.T) {
 	load := func() (cmdline.Params, error) { return cmdline.Params{}, nil }
-	if err := run(load, func(error) {}, "/nowhere", filepath.Join(t.TempDir(), "mark"), t.TempDir()); err == nil {
+	if err := run(load, func(error) {}, "/nowhere", filepath.Join(t.TempDir(), "mark"), nil, t.TempDir()); err == nil {
 		t.Error("one argument passes")
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"vmsilo/guest/internal/cmdline"
 )
 
-// unit is one unit to write or to pull in.
+// unit is one unit to write or to pull in, or a drop-in.
 type unit struct {
+	// name may have the folder of a drop-in before it.
 	name string
 	// text is empty if the unit is a file of the image.
 	text string

@@ -60,6 +60,8 @@ var (
 		"vmsilo-idle@%s.timer",
 		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
 		"vmsilo-vmm@%s.socket", "vmsilo-vmm@%s.service",
+		"vmsilo-waypipe@%s.socket", "vmsilo-waypipe@%s.service",
+		"vmsilo-proxy@%s.socket", "vmsilo-proxy@%s.service",
 		"vmsilo-notify@%s.socket", "vmsilo-notify@%s.service",
 		"vmsilo-lend@%s.socket", "vmsilo-lend@%s.service",
 		"vmsilo-sound@%s.service", "vmsilo-pipewire@%s.socket", "vmsilo-pipewire@%s.service",

@@ -9,9 +9,9 @@ declare -A needs=(
     findmnt:util-linux tar:tar debian-archive-keyring ca-certificates'
   # meson compile and install; systemd.pc tells where units go; go-md2man makes the man page
   [build]='meson:meson ninja:ninja-build pkg-config:pkg-config systemd.pc:systemd-dev go-md2man:go-md2man'
-  # go test, with the race detector; tests that make disks, devices and a bus; linting
+  # go test, with the race detector; tests that make disks, devices, a bus and windows; linting
   [check]='gcc:gcc libc6-dev qemu-img:qemu-utils ip:iproute2 nft:nftables systemd-analyze:systemd libnss-systemd
-    shellcheck:shellcheck dbus-daemon:dbus-daemon'
+    shellcheck:shellcheck dbus-daemon:dbus-daemon waypipe:waypipe'
   # the shells whose completions are asked for
   [completions]='zsh:zsh fish:fish'
 )

@@ -57,7 +57,7 @@ cache_abandon() {
 cache_sweep() {
   local path
   rm -rf --one-file-system "$cache/.$1."*
-  for path in "$cache/$1"-*.lock; do
+  for path in "$cache/$1"-????????????.lock; do # a key has so many letters, and another kind may begin like this one
     [[ -e $path && $path != "$cache/$1-$2.lock" ]] || continue
     flock -n "$path" rm -rf --one-file-system "${path%.lock}" "$path" || true
   done
@@ -66,7 +66,7 @@ cache_sweep() {
 # cache_clean removes every cached thing that nobody uses.
 cache_clean() {
   local kind
-  for kind in root-trixie root-desktop root-bookworm root-bare program-vhost-device-sound image-debian-13 image-debian-12 \
+  for kind in root-trixie root-desktop root-bookworm root-bare program-vhost-device-sound image-debian-13 image-debian-13-desktop image-debian-12 \
     image-by-hand; do
     [[ -e $cache/$kind.lock ]] || continue
     exec 6>"$cache/$kind.lock"

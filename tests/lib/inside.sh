@@ -379,3 +379,28 @@ becomes() {
   echo "$got"
   return 1
 }
+
+# desktop COMMAND… runs it as alice, in whose session the compositor is.
+desktop() {
+  runuser -u alice -- env --chdir=/home/alice XDG_RUNTIME_DIR=/run/user/1000 "$@"
+}
+
+# compositor_start starts sway without a screen, as a unit of alice's service manager. It tells that where it listens.
+compositor_start() {
+  loginctl enable-linger alice
+  becomes '^active$' systemctl is-active user@1000 || return 1
+  printf 'exec systemctl --user import-environment WAYLAND_DISPLAY\noutput HEADLESS-1 resolution 800x600\n' >/home/alice/sway
+  desktop systemd-run --user --quiet --collect --unit=sway --setenv=WLR_BACKENDS=headless --setenv=WLR_RENDERER=pixman \
+    --setenv=WLR_LIBINPUT_NO_DEVICES=1 sway --config /home/alice/sway
+  becomes '^WAYLAND_DISPLAY=' compositor_display
+}
+
+# compositor_display prints where the compositor listens, as its session says.
+compositor_display() { desktop systemctl --user show-environment | sed -n '/^WAYLAND_DISPLAY=/p'; }
+
+# compositor_ask asks the compositor: swaymsg(1).
+compositor_ask() {
+  local socket
+  socket=$(find /run/user/1000 -maxdepth 1 -name 'sway-ipc.*.sock' -printf '%T@ %p\n' | sort --numeric-sort | tail -n 1)
+  desktop swaymsg --socket "${socket#* }" "$@"
+}

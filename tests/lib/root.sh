@@ -6,8 +6,8 @@ root_packages() {
   common+=,jq,qemu-utils,polkitd,libglib2.0-bin,desktop-file-utils,python3-xdg
   case $1 in
   trixie) echo "$common,kmod,qemu-system-x86,virtiofsd,vhost-device-vsock,mmdebstrap,erofs-utils,openssh-client,tmux,systemd-container" ;;
-  # a desktop's session: alice's sound
-  desktop) echo "$(root_packages trixie),dbus-user-session,pipewire-bin,pipewire,wireplumber" ;;
+  # a desktop's session: its compositor and what looks at it, and its sound
+  desktop) echo "$(root_packages trixie),dbus-user-session,sway,grim,wayland-utils,waypipe,foot,fonts-dejavu-core,pipewire-bin,pipewire,wireplumber" ;;
   bookworm) echo "$common" ;; # systemd 252, the oldest that is supported; no guest runs here
   bare) echo systemd,systemd-sysv,iproute2,procps,socat,jq ;; # what every machine has, and what scenarios need
   esac

@@ -77,6 +77,12 @@ check "the wait has left no trace" fails holds "$(screen first)" "starting a"
 check "the VM is up" same active "$(systemctl is-active vmsilo@a)"
 tmux kill-session -t first
 
+echo "an image without the Wayland proxy that it is to run"
+missing='vmsilo.wayland_proxy: there is no sommelier in /usr/local/bin or /usr/bin of this image'
+check "the host's journal says so" holds "$(journalctl -u vmsilo@a)" "$missing"
+check "and the guest's" holds "$(guest a 'journalctl --boot --no-pager --identifier=kernel')" "$missing"
+check "programs have no display" ends 1 run a printenv WAYLAND_DISPLAY DISPLAY
+
 echo "pipes and statuses"
 check "output apart" same "out" "$(run a sh -c 'echo out; echo err >&2' 2>/dev/null)"
 check "output apart, the other" same "err" "$(run a sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)"

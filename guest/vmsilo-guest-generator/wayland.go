@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"vmsilo/guest/internal/cmdline"
+)
+
+// programFolders are where the image may have a Wayland proxy: where the units of proxies look for them, too.
+var programFolders = []string{"/usr/local/bin", "/usr/bin"}
+
+// waylandUnits tell the user's programs where the proxy listens, which are those that vmsilo-agent starts and those of the
+// user's service manager. The proxies themselves are units of that manager, each of which looks at the command line. An
+// image without the proxy has a problem, and boots all the same.
+func waylandUnits(p cmdline.Params, programs []string) ([]unit, []*cmdline.ParamError) {
+	if p.WaylandProxy == "" || p.WaylandProxy == "none" {
+		return nil, nil
+	}
+	if !installed(p.WaylandProxy, programs) {
+		return nil, []*cmdline.ParamError{{
+			Param: "vmsilo.wayland_proxy",
+			Err: fmt.Errorf("there is no %s in %s of this image: programs of this VM have no windows",
+				p.WaylandProxy, strings.Join(programFolders, " or ")),
+		}}
+	}
+	text := fmt.Sprintf(waylandEnvironment, p.WaylandProxy)
+	if p.WaylandProxy != "waypipe" {
+		// waypipe has no X server.
+		text += "Environment=DISPLAY=:0\n"
+	}
+	const file = ".service.d/50-vmsilo-wayland.conf"
+	return []unit{{name: "vmsilo-agent" + file, text: text}, {name: "user@" + file, text: text}}, nil
+}
+
+func installed(program string, folders []string) bool {
+	for _, folder := range folders {
+		if info, err := os.Stat(filepath.Join(folder, program)); err == nil && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+const waylandEnvironment = `# Written by vmsilo-guest-generator for vmsilo.wayland_proxy=%s
+[Service]
+Environment=WAYLAND_DISPLAY=wayland-0
+`
