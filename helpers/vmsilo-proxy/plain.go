@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/dial"
 )
 
 const (
@@ -24,52 +27,71 @@ func (p *proxy) carry() error {
 	if err != nil {
 		return err
 	}
-	room := make(chan struct{}, maxCarried)
+	c := &carrier{listener: listener, room: make(chan struct{}, maxCarried)}
 	return p.session.each(p.note, func(compositor *net.UnixConn, path string) error {
 		p.note(fmt.Sprintf("connections are carried to the compositor at %q", path))
-		return p.carryTo(listener, room, compositor, path)
+		return c.carryTo(compositor, path, p.note)
 	})
 }
 
+// carrier carries what connects to its listener.
+type carrier struct {
+	listener *net.UnixListener
+	// room holds a value for each connection that is carried.
+	room chan struct{}
+	// waiting is a connection that met the end of a compositor, or nil.
+	waiting *net.UnixConn
+}
+
 // carryTo carries connections to the compositor at path until that has ended, as a connection to it shows.
-func (p *proxy) carryTo(listener *net.UnixListener, room chan struct{}, compositor *net.UnixConn, path string) error {
-	if err := listener.SetDeadline(time.Time{}); err != nil {
+func (c *carrier) carryTo(compositor *net.UnixConn, path string, say func(string)) error {
+	if err := c.listener.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
 	go func() {
 		// It has nothing to say on a connection where nobody asks.
 		newWire(compositor).outlast()
-		_ = listener.SetDeadline(time.Now())
+		_ = c.listener.SetDeadline(time.Now())
 	}()
 	for {
-		conn, err := listener.AcceptUnix()
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
+		conn, err := c.next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
 		select {
-		case room <- struct{}{}:
+		case c.room <- struct{}{}:
 		default:
-			p.note(fmt.Sprintf("error: there are %d connections already: more are refused", maxCarried))
+			say(fmt.Sprintf("error: there are %d connections already: more are refused", maxCarried))
 			conn.Close()
 			continue
 		}
+		to, err := dial.Unix(path, patience)
+		if err != nil {
+			<-c.room
+			c.waiting = conn
+			return fmt.Errorf("connecting to the compositor at %q: %w", path, err)
+		}
 		go func() {
-			defer func() { <-room }()
-			join(conn, path)
+			defer func() { <-c.room }()
+			join(conn, to)
 		}()
 	}
 }
 
-// join carries between a connection and the compositor at path, and closes both when either side has ended.
-func join(conn *net.UnixConn, path string) {
-	defer conn.Close()
-	compositor, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return
+// next returns the next connection.
+func (c *carrier) next() (*net.UnixConn, error) {
+	if conn := c.waiting; conn != nil {
+		c.waiting = nil
+		return conn, nil
 	}
+	return c.listener.AcceptUnix()
+}
+
+// join carries between a connection and the compositor, and closes both when either side has ended.
+func join(conn, compositor *net.UnixConn) {
+	defer conn.Close()
 	defer compositor.Close()
 	sent := make(chan struct{})
 	go func() {

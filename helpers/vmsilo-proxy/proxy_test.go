@@ -382,15 +382,7 @@ func TestPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The proxy's own, to see the compositor's end.
-		own, err := compositor.AcceptUnix()
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := compositor.AcceptUnix()
-		if err != nil {
-			t.Fatal(err)
-		}
+		server, own := accepted(t, compositor, client)
 		carries(t, client, server)
 		carries(t, server, client)
 		// What one side has said before its end is heard.
@@ -404,6 +396,34 @@ func TestPlain(t *testing.T) {
 		}
 		client = w.connect(t)
 	}
+}
+
+// accepted takes two connections, and returns first that to which the client's bytes are carried. The other is the proxy's own,
+// to see the compositor's end; they come in any order.
+func accepted(t *testing.T, compositor *net.UnixListener, client *net.UnixConn) (server, own *net.UnixConn) {
+	t.Helper()
+	var both [2]*net.UnixConn
+	for i := range both {
+		conn, err := compositor.AcceptUnix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		both[i] = conn
+	}
+	if _, err := client.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		for i, conn := range both {
+			_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if n, _ := conn.Read(make([]byte, 1)); n == 1 {
+				_ = conn.SetReadDeadline(time.Time{})
+				return conn, both[1-i]
+			}
+		}
+	}
+	t.Fatal("nothing is carried")
+	return nil, nil
 }
 
 // carries sends much, and a file, from one end to the other.

@@ -385,10 +385,16 @@ desktop() {
   runuser -u alice -- env --chdir=/home/alice XDG_RUNTIME_DIR=/run/user/1000 "$@"
 }
 
+# session_start starts alice's service manager, to stay.
+session_start() {
+  loginctl enable-linger alice
+  becomes '^active$' systemctl is-active user@1000
+}
+
 # compositor_start starts sway without a screen, as a unit of alice's service manager. It tells that where it listens.
 compositor_start() {
-  loginctl enable-linger alice
-  becomes '^active$' systemctl is-active user@1000 || return 1
+  session_start || return 1
+  desktop systemctl --user unset-environment WAYLAND_DISPLAY
   printf 'exec systemctl --user import-environment WAYLAND_DISPLAY\noutput HEADLESS-1 resolution 800x600\n' >/home/alice/sway
   desktop systemd-run --user --quiet --collect --unit=sway --setenv=WLR_BACKENDS=headless --setenv=WLR_RENDERER=pixman \
     --setenv=WLR_LIBINPUT_NO_DEVICES=1 sway --config /home/alice/sway
