@@ -147,7 +147,8 @@ var instances = map[string][][2]string{
 	// Before it listens, it runs a program.
 	"vmsilo-vmm@.socket": {{"vmsilo-vmm@demo.socket", "qemu"}},
 
-	"vmsilo-pipewire@.service": {{"vmsilo-pipewire@speaker.service", "sound"}},
+	// Once with the drop-in that names another user, and once without any.
+	"vmsilo-pipewire@.service": {{"vmsilo-pipewire@speaker.service", "sound"}, {"vmsilo-pipewire@demo.service", "qemu"}},
 	"vmsilo-sound@.service":    {{"vmsilo-sound@speaker.service", "sound"}},
 }
 
