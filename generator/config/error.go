@@ -35,11 +35,6 @@ func (p Position) LineColumn() (line, column int) {
 	return line, utf8.RuneCount(before[start:]) + 1
 }
 
-// text returns what is written at p.
-func (p Position) text() string {
-	return string(p.File.data[p.span.offset : p.span.offset+p.span.length])
-}
-
 // String returns FILE:LINE:COLUMN.
 func (p Position) String() string {
 	line, column := p.LineColumn()

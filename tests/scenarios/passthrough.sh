@@ -2,6 +2,8 @@
 # PCI devices of a host in its VMs, huge pages, and the processors that a VM may have: on a host that has an IOMMU, which is a
 # guest of this one. VMs of that guest are emulated by what is emulated itself; their guests are a few instructions.
 # files: passthrough/outer.toml passthrough/inner.sh
+# Some functions are called by name.
+# shellcheck disable=SC2317
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 

@@ -138,6 +138,7 @@ if [[ -e /usr/libexec/virtiofsd ]]; then
     install --directory --owner=70015 --group=70015 /var/lib/vmsilo/planted
     $plant "$planted"
     systemctl start --no-block vmsilo@planted
+    # shellcheck disable=SC2016 # for eval
     check "$plant: the VM has another disk" becomes /fd/ eval 'find /proc/[0-9]*/fd -lname "$planted" 2>/dev/null'
     check "which is a file, and all of it" same "regular file 0000000000000000" \
       "$(stat --format=%F "$planted") $(od --address-radix=n --format=x1 --skip-bytes=8 --read-bytes=8 "$planted" | tr -d ' ')"
