@@ -55,6 +55,10 @@ check "it is the VM's by its process" same vmsilo-waypipe@a.service "$(unit_of "
 check "the compositor has the socket itself" same "the compositor at \"/run/user/1000/wayland-7\" accepts connections" \
   "$(systemctl show --property=StatusText --value vmsilo-proxy@a)"
 check "the screen shows it" becomes '^[1-4][0-9]{5}$' blue
+# For who wants to see it: VMSILO_OUTPUT of tests/host.
+install --directory /root/output
+desktop env "$(compositor_display)" grim - >/root/output/window.png
+check "the screenshot is a picture" same "89 50 4e 47" "$(od -An -tx1 -N4 /root/output/window.png | xargs)"
 
 echo "privileges"
 systemctl start vmsilo-proxy@open.socket
