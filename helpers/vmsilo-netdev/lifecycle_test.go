@@ -113,6 +113,26 @@ func TestFlushed(t *testing.T) {
 	mustRun(t, "refresh", folder)
 }
 
+// Many are put back, too.
+func TestManyFlushed(t *testing.T) {
+	inet(t)
+	folder := t.TempDir()
+	for n := range 30 {
+		mustRun(t, "add", fmt.Sprintf("--tap=vm%d-22", n), "--owner=70017", fmt.Sprintf("--mac=52:00:00:00:01:%02x", n), "--nat",
+			fmt.Sprintf("--host-address=10.200.1.%d/31", 2*n), fmt.Sprintf("--addresses=10.200.1.%d/31", 2*n+1), filepath.Join(folder, fmt.Sprintf("vm%d:lan0", n)))
+	}
+	before := tool(t, "nft", "list", "ruleset")
+	for _, flush := range []bool{false, true} {
+		if flush {
+			tool(t, "nft", "flush", "ruleset")
+		}
+		mustRun(t, "refresh", folder)
+		if after := tool(t, "nft", "list", "ruleset"); difference(before, after) != "" {
+			t.Error(difference(before, after))
+		}
+	}
+}
+
 // What drops what the host forwards is named, with a hint in the terms of whoever made it.
 func TestObstacles(t *testing.T) {
 	const chain, input = "type filter hook forward priority 0; policy", "type filter hook input priority 0; policy drop;"
