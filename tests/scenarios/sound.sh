@@ -44,7 +44,8 @@ nodes() {
   as alice pw-dump | jq -r '.[].info.props | select(."media.class" // "" | startswith("Stream/")) | "\(."media.class") \(."application.name")"' | sort
 }
 
-said() { holds "$(journalctl --boot --unit="vmsilo-pipewire@$1" --output=cat)" "$2"; }
+said() { await within "$@"; }
+within() { holds "$(journalctl --sync; journalctl --boot --unit="vmsilo-pipewire@$1" --output=cat)" "$2"; }
 runs_as() { ps --format=user:32= "$(systemctl show --property=MainPID --value "$1")"; }
 
 install --directory --owner=alice /home/alice/.config/pipewire/pipewire.conf.d
@@ -62,7 +63,15 @@ ln -s /usr/bin/false /usr/local/bin/crosvm
 systemctl daemon-reload
 tone 3 >/tmp/tone.wav
 plays() { as "vmsilo-$1" timeout 10 pw-play --remote="/run/vmsilo/$1/pipewire.sock" /tmp/tone.wav; }
-records() { as "vmsilo-$1" timeout --signal=INT --preserve-status 2 pw-record --remote="/run/vmsilo/$1/pipewire.sock" --format=s16 /tmp/spoken.wav; }
+
+# records VM tells whether the VM hears what is said into the microphone.
+records() {
+  as alice pw-play --target=microphone /tmp/tone.wav &
+  as "vmsilo-$1" timeout --signal=INT 2 pw-record --remote="/run/vmsilo/$1/pipewire.sock" --format=s16 "/tmp/$1.wav"
+  wait $!
+  is_loud "/tmp/$1.wav"
+}
+
 
 echo "without a session"
 check "the devices start" systemctl start vmsilo-sound@{speaker,microphone}
@@ -85,10 +94,7 @@ check "it sees nothing of PipeWire" fails holds "$(as vmsilo-speaker timeout 5 p
 plays speaker &
 check "and has its own name" becomes '^Stream/Output/Audio VM speaker$' nodes
 wait $!
-as alice pw-play --target=microphone /tmp/tone.wav &
 check "the other VM records" records microphone
-check "what there is" is_loud /tmp/spoken.wav
-wait $!
 check "and does not play" fails plays microphone
 check "as the journal says" said microphone "wants to play, which it may not: sound.playback"
 for who in alice bob vmsilo-microphone; do
