@@ -104,27 +104,18 @@ func refresh(folder string) error {
 	if err != nil {
 		return err
 	}
-	// One at a time: all of them would be more than a netlink socket holds.
-	var errs []error
-	for _, t := range taps {
-		// There is nothing to filter of one that somebody has removed, or that is being made.
-		if _, err := netlink.LinkByName(t.Name); err == nil {
-			errs = append(errs, t.refilter())
+	return apply(folder, "", func(c *nftables.Conn) error {
+		for _, t := range taps {
+			// There is nothing to filter of one that somebody has removed, or that is being made.
+			if _, err := netlink.LinkByName(t.Name); err != nil {
+				continue
+			}
+			if err := t.filter(c); err != nil {
+				return err
+			}
 		}
-	}
-	return errors.Join(append(errs, apply(folder, "", func(*nftables.Conn) error { return nil }))...)
-}
-
-// refilter writes the filter of what comes out of a TAP anew.
-func (t *tap) refilter() error {
-	c, err := newBatch()
-	if err != nil {
-		return err
-	}
-	if err := t.filter(c); err != nil {
-		return err
-	}
-	return commit(c)
+		return nil
+	})
 }
 
 // apply makes the firewall what the records say, without the one at the path except, and what more adds to it, all at once.

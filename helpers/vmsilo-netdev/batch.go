@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
@@ -15,9 +16,16 @@ import (
 // maxElements is how many elements of a set one message holds: an attribute of netlink has 64 KiB.
 const maxElements = 500
 
+// room is what the kernel may keep of a batch and of its answers, in bytes. It is one message, and each of what is in it is
+// answered before the first answer is read; what a socket has room for otherwise are the rules of a few interfaces.
+const room = 16 << 20
+
 // newBatch begins a change of the packet filter, all of which is made at once by commit, or nothing.
 func newBatch() (*nftables.Conn, error) {
-	c, err := nftables.New()
+	c, err := nftables.New(nftables.WithSockOptions(
+		func(c *netlink.Conn) error { return c.SetReadBuffer(room) },
+		func(c *netlink.Conn) error { return c.SetWriteBuffer(room) },
+	))
 	return c, explain(err)
 }
 

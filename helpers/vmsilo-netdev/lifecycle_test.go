@@ -117,7 +117,7 @@ func TestFlushed(t *testing.T) {
 func TestManyFlushed(t *testing.T) {
 	inet(t)
 	folder := t.TempDir()
-	for n := range 30 {
+	for n := range 60 {
 		mustRun(t, "add", fmt.Sprintf("--tap=vm%d-22", n), "--owner=70017", fmt.Sprintf("--mac=52:00:00:00:01:%02x", n), "--nat",
 			fmt.Sprintf("--host-address=10.200.1.%d/31", 2*n), fmt.Sprintf("--addresses=10.200.1.%d/31", 2*n+1), filepath.Join(folder, fmt.Sprintf("vm%d:lan0", n)))
 	}
