@@ -49,6 +49,8 @@ func shareService(m *machine.Machine, s machine.Share, unit string) File {
 	d := newDropin(unit)
 	// The VM's connection starts it, so that this orders the stop alone: the guest still writes while it shuts down.
 	d.set("Unit", "Before", vmUnit(m.Name))
+	// But for a restart of the VM, which starts what ran anew as well: not before it is known which folder it is.
+	d.set("Unit", "After", "vmsilo-home@"+m.Name+".service")
 	d.set("Unit", "OnFailure", "vmsilo-lost@"+m.Name+".service")
 	d.set("Service", "Slice", sliceName(m.Name))
 	d.set("Service", "User", m.VM.User)
