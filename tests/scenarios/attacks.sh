@@ -34,9 +34,10 @@ for address in 10.200.0.131 fd5c:9a3e:71b0::83; do
   ip neighbour replace $address lladdr 52:00:00:00:02:02 dev bob-23 nud permanent
 done
 
-# Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone.
-bridge fdb replace 52:00:00:00:02:01 dev bob-22 master static
-bridge fdb replace 52:00:00:00:03:01 dev carol-22 master static
+# Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone. Static is not enough: only
+# what is sticky does not roam, br_fdb_update() of net/bridge/br_fdb.c.
+bridge fdb replace 52:00:00:00:02:01 dev bob-22 master static sticky
+bridge fdb replace 52:00:00:00:03:01 dev carol-22 master static sticky
 
 # mac_of DEVICE prints the host's address there.
 mac_of() { cat "/sys/class/net/$1/address"; }
