@@ -1,6 +1,7 @@
 #!/bin/bash
 # How VMs end whose guest is a script: reboots, crashes, stops, each with somebody who wants them.
 # host: --no-image --release=trixie
+# needs: /dev/kvm
 # shellcheck disable=SC2016,SC2317 # for another shell; functions that check calls
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
@@ -35,6 +36,9 @@ disk() { stat --format=%i:%W /var/lib/vmsilo/a-b/ephemeral.qcow2; }
 
 door=vmsilo-run@a-b.socket
 
+# The VMM is a script, and its helper looks for KVM all the same.
+mknod --mode=660 /dev/kvm c 10 232
+chgrp kvm /dev/kvm
 # A VMM that is up at once, and reboots or ends when its VM's folder says so.
 cat >/usr/bin/crosvm <<'END'
 #!/bin/bash
@@ -117,7 +121,8 @@ check "it starts again" same OK "$(ask)"
 echo "stop"
 systemctl stop 'vmsilo-a\x2db.slice'
 check "of the slice: nothing is left" nothing_left
-check "no clean-up had to give way" fails grep 'contradicts existing jobs' <(journalctl --boot --output=cat --since="@$since")
+# But for that of the timer: what carries connections, which is stopped with the slice, begins it anew at its own end.
+check "no clean-up had to give way" fails grep 'contradicts existing jobs' <(journalctl --boot --output=cat --since="@$since" | grep --invert-match 'vmsilo-idle@')
 check "it starts again" same OK "$(ask)"
 systemctl stop --no-block vmsilo@a-b
 check "who asks while it stops has it anew" same OK "$(ask)"
