@@ -211,7 +211,7 @@ offered=$(bash -c 'source /usr/share/bash-completion/completions/vmsilo; COMP_WO
 check "completion knows versions, images, VMs and recipes" same "v1 v2
 old
 bad child client masked noimage work
-debian-12 debian-13 debian-13-desktop" "$offered"
+debian-12 debian-13-desktop debian-13" "$offered"
 for page in vmsilo vmsilo-{run,shell,console,pause,resume,balloon,resize,list,why,check,image}; do
   check "man page $page" test -s "/usr/share/man/man1/$page.1"
 done
