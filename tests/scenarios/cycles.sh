@@ -9,19 +9,23 @@ source /root/inside.sh
 
 vms=4 cycles=25
 
-# count prints what must not grow.
+# count WHEN prints what must not grow, and leaves what that is in /root/WHEN-….
 count() {
   # What systemd keeps for a moment is not counted.
   await quiet
-  echo "units $(systemctl list-units --all --plain --no-legend 'vmsilo*' | grep --count .)"
-  echo "descriptors $(find /proc/1/fd -mindepth 1 | wc -l)"
-  echo "files $(find /run /var/lib/vmsilo /tmp /etc /dev/shm -xdev -not -path '/run/log/*' -not -path '/run/systemd/journal/*' | sort | tee "/root/files-$1" | wc -l)"
-  echo "cgroups $(find /sys/fs/cgroup -type d | wc -l)"
-  echo "mounts $(grep --count . /proc/self/mountinfo)"
+  systemctl list-units --all --plain --no-legend 'vmsilo*' | counted "$1" units
+  find /proc/1/fd -mindepth 1 -printf '%l\n' | counted "$1" descriptors
+  find /run /var/lib/vmsilo /tmp /etc /dev/shm -xdev -not -path '/run/log/*' -not -path '/run/systemd/journal/*' | counted "$1" files
+  find /sys/fs/cgroup -type d | counted "$1" cgroups
+  counted "$1" mounts </proc/self/mountinfo
   # This script's own, in its scope, are more or less.
-  echo "processes $(find /sys/fs/cgroup -name cgroup.procs -not -path '*/run-*.scope/*' -exec cat {} + 2>/dev/null | wc -l)"
-  echo "interfaces $(find /sys/class/net -mindepth 1 | wc -l)"
+  ps --no-headers --format=args= --pid "$(find /sys/fs/cgroup -name cgroup.procs -not -path '*/run-*.scope/*' -exec cat {} + |
+    paste --serial --delimiters=,)" 2>/dev/null | counted "$1" processes
+  find /sys/class/net -mindepth 1 | counted "$1" interfaces
 }
+
+# counted WHEN WHAT prints how many lines there are.
+counted() { echo "$2 $(sort | tee "/root/$1-$2" | grep --count .)"; }
 
 # settled tells whether as much is there as before. Others of the machine keep files of their own for a moment; what is
 # lost stays.
@@ -76,7 +80,7 @@ start=$EPOCHREALTIME
 check "$((vms * cycles)) cycles" same "" "$(all "$cycles" 2>&1)"
 echo "$(((${EPOCHREALTIME/./} - ${start/./}) / 1000 / vms / cycles)) ms each, $vms at a time"
 check "as much is there as before" await settled
-[[ $failures -eq 0 ]] || { same "$before" "$(count after)"; diff /root/files-before /root/files-after; }
+[[ $failures -eq 0 ]] || for what in /root/before-*; do diff --unified=0 "$what" "${what/before/after}"; done
 memory_after=$(memory)
 # A unit has some 8 KiB: one a cycle is three times as much as this, and an unlucky moment less.
 check "PID 1 uses as much memory: $memory_before KiB, then $memory_after" test $((memory_after - memory_before)) -lt 256
