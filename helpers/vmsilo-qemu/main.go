@@ -8,7 +8,8 @@
 //
 // It puts -accel and -cpu before the arguments, so that one among them comes later and wins: KVM where it works,
 // and else emulation of a processor that is fast to emulate. QEMU connects once to the socket of a device that runs
-// beside it, and does not try again: vmsilo-qemu waits until that is there, while systemd starts both at once.
+// beside it, and does not try again: vmsilo-qemu waits until that is there, while systemd starts both at once. Where
+// /dev/vhost-net can be opened, the kernel carries the packets of TAPs.
 //
 // QEMU has one exit status for a guest that powers off, one that reboots and one whose kernel panics. vmsilo-qemu listens
 // to its events and ends with 0, 32 and 34, as crosvm does. QEMU does not outlive it.
@@ -34,9 +35,11 @@ func main() { command.Main(run) }
 
 func run(args []string) error {
 	return runvmm.Main(flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError), args, func() (runvmm.VMM, error) {
-		return runvmm.VMM{Name: "QEMU", Oldest: oldest, Options: append(accelerator(), control...), Listen: listen}, nil
+		return runvmm.VMM{Name: "QEMU", Oldest: oldest, Options: append(accelerator(), control...), Arguments: arguments, Listen: listen}, nil
 	})
 }
+
+func arguments(args []string) []string { return carried(args, vhostNet) }
 
 // oldest is the first QEMU that has -action and pvpanic-pci.
 const oldest = "6.0"

@@ -32,6 +32,8 @@ type VMM struct {
 	// Options are put before its arguments: what only the moment of the start can tell, and what has the VMM use its file
 	// descriptor 3, which is a socket to Listen.
 	Options []string
+	// Arguments returns the arguments that it is given as they are to be at the moment of the start. Without it they stay.
+	Arguments func(args []string) []string
 	// Listen talks with the VMM on that socket until the VMM closes it, and returns how the guest ended. A VMM that does not
 	// end with its guest is ended by kill.
 	Listen func(vmm io.ReadWriter, kill func()) End
@@ -76,6 +78,9 @@ func Main(flags *flag.FlagSet, args []string, prepare func() (VMM, error)) error
 	v, err := prepare()
 	if err != nil {
 		return err
+	}
+	if v.Arguments != nil {
+		args = v.Arguments(args)
 	}
 	// The journal's time of this line is that of the VMM's start, which systemd does not see.
 	fmt.Printf("starting %s: %s\n", args[0], strings.Join(v.Options, " "))

@@ -72,9 +72,14 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.HypervisorArgs...)
 }
 
-// Sandbox returns what QEMU needs: where it emulates the processor, it runs code that it has written.
-func Sandbox(*machine.Machine) [][2]string {
-	return [][2]string{{"MemoryDenyWriteExecute", "no"}}
+// Sandbox returns what QEMU needs: where it emulates the processor, it runs code that it has written, and where the kernel
+// can carry packets between a TAP and the guest, it has it do so (vmsilo-qemu adds vhost=on).
+func Sandbox(m *machine.Machine) [][2]string {
+	settings := [][2]string{{"MemoryDenyWriteExecute", "no"}}
+	if len(m.Interfaces) > 0 {
+		settings = append(settings, [2]string{"DeviceAllow", "/dev/vhost-net rw"}, [2]string{"BindPaths", "-/dev/vhost-net"})
+	}
+	return settings
 }
 
 type args []string
