@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-share VIRTIOFSD FOLDER RECORD
+//	vmsilo-share [--tag=TAG] VIRTIOFSD FOLDER RECORD
 //
 // Description:
 //
@@ -11,11 +11,17 @@
 // nobody else; in the guest everything of that user is the guest's user's.
 //
 // RECORD says which folder vmsilo-home has seen at that path. Another one is not shared.
+//
+// Options:
+//
+//	--tag  the name under which the guest finds the folder, for a VMM that does not tell the guest by itself: crosvm asks
+//	       virtiofsd, QEMU and cloud-hypervisor do not
 package main
 
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"syscall"
@@ -36,6 +42,12 @@ const (
 func main() { command.Main(run) }
 
 func run(args []string) error {
+	flags := flag.NewFlagSet("vmsilo-share", flag.ContinueOnError)
+	tag := flags.String("tag", "", "the name under which the guest finds the folder")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	args = flags.Args()
 	if len(args) != 3 || args[1] == "" {
 		return fmt.Errorf("want virtiofsd, a folder and its record, got %q", args)
 	}
@@ -43,6 +55,9 @@ func run(args []string) error {
 		return fmt.Errorf("sharing %q: %w", args[1], err)
 	}
 	words := virtiofsd(args[0], args[1], os.Getuid(), os.Getgid())
+	if *tag != "" {
+		words = append(words, "--tag="+*tag)
+	}
 	err := syscall.Exec(words[0], words, os.Environ())
 	return fmt.Errorf("starting %q: %w", words[0], err)
 }
