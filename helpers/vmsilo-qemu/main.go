@@ -44,9 +44,9 @@ func arguments(args []string) []string { return carried(args, vhostNet) }
 // oldest is the first QEMU that has -action and pvpanic-pci.
 const oldest = "6.0"
 
-// accelerator returns the options for KVM when a virtual machine can be made with it.
+// accelerator returns the options for KVM when a virtual machine runs with it, as fast as this processor does.
 func accelerator() []string {
-	if err := runvmm.TryKVM(); err != nil {
+	if err := runvmm.TryProcessor(); err != nil {
 		fmt.Println("vmsilo-qemu: emulating the processor, which is slow:", err)
 		return []string{"-accel", "tcg", "-cpu", "Nehalem"}
 	}

@@ -13,27 +13,27 @@ import (
 // device is KVM's.
 const device = "/dev/kvm"
 
-// kvmCreateVM is KVM_CREATE_VM of linux/kvm.h: _IO(KVMIO, 0x01).
+// kvmCreateVM is KVM_CREATE_VM of linux/kvm.h.
 const kvmCreateVM = 0xae01
 
-// TryKVM returns why no virtual machine can be made with KVM, or nil.
-func TryKVM() error { return tryKVM(device) }
-
+// tryKVM returns why no virtual machine can be made with KVM, or nil.
 func tryKVM(path string) error {
-	kvm, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	kvm, vm, err := openVM(path)
 	if err != nil {
-		return fmt.Errorf("opening %q: %w", path, err)
+		return err
 	}
-	defer unix.Close(kvm)
-	vm, err := unix.IoctlRetInt(kvm, kvmCreateVM)
-	// A signal interrupts it, and Go has signals of its own.
-	for errors.Is(err, unix.EINTR) {
-		vm, err = unix.IoctlRetInt(kvm, kvmCreateVM)
+	return errors.Join(unix.Close(vm), unix.Close(kvm))
+}
+
+// openVM opens KVM's device and makes a virtual machine with it.
+func openVM(path string) (kvm, vm int, err error) {
+	if kvm, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		return 0, 0, fmt.Errorf("opening %q: %w", path, err)
 	}
-	if err != nil {
-		return fmt.Errorf("making a virtual machine with %q: %w", path, err)
+	if vm, err = ioctl(kvm, kvmCreateVM, nil); err != nil {
+		return 0, 0, errors.Join(fmt.Errorf("making a virtual machine with %q: %w", path, err), unix.Close(kvm))
 	}
-	return unix.Close(vm)
+	return kvm, vm, nil
 }
 
 // NeedKVM returns the error of a VMM that cannot do without KVM where there is none, or nil.
