@@ -2,7 +2,7 @@
 //
 // Synopsis:
 //
-//	vmsilo-menus [--again] FOLDER
+//	vmsilo-menus FOLDER
 //
 // Description:
 //
@@ -17,17 +17,10 @@
 // What was there before goes away in one step; a folder that is as it should be is left alone. So is every other VM, when the
 // file, the image or the user of one will not do: it says what is left out. vmsilo-menus.path has it run when files of the
 // configuration change, and when another version of an image becomes the current one.
-//
-// Options:
-//
-//	--again
-//
-// says what is left out if anything has changed since the run before, and else nothing.
 package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -46,25 +39,16 @@ func main() {
 }
 
 func run(args []string) error {
-	flags := flag.NewFlagSet("vmsilo-menus", flag.ContinueOnError)
-	again := flags.Bool("again", false, "")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() != 1 {
+	if len(args) != 1 {
 		return errors.New("it wants one argument, the folder of the menus")
 	}
 	// Everybody's programs read what it writes.
 	unix.Umask(0o022)
-	folder := flags.Arg(0)
-	now, leftOut := collect(folder)
-	changed, err := now.write(folder)
-	if changed || !*again {
-		for _, line := range leftOut {
-			log.Print(line)
-		}
+	menus, leftOut := collect(args[0])
+	for _, line := range leftOut {
+		log.Print(line)
 	}
-	if err != nil {
+	if err := menus.write(args[0]); err != nil {
 		return fmt.Errorf("writing the menus: %w", err)
 	}
 	return nil

@@ -65,7 +65,7 @@ func TestGolden(t *testing.T) {
 		if err := os.Mkdir("testdata/want", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := now.write("testdata/want"); err != nil {
+		if err := now.write("testdata/want"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,12 +13,11 @@ import (
 // fresh is the name of a folder that is not whole yet, or goes away. No uid is like it.
 const fresh = ".new"
 
-// write makes the folder have these menus and nothing else, and tells whether it was otherwise.
-func (m menus) write(folder string) (changed bool, err error) {
+// write makes the folder have these menus and nothing else.
+func (m menus) write(folder string) error {
 	var errs []error
 	for uid, files := range m {
 		if path := filepath.Join(folder, uid); !holds(path, files) {
-			changed = true
 			errs = append(errs, replace(path, files))
 		}
 	}
@@ -26,11 +25,10 @@ func (m menus) write(folder string) (changed bool, err error) {
 	errs = append(errs, err)
 	for _, e := range entries {
 		if m[e.Name()] == nil {
-			changed = true
 			errs = append(errs, os.RemoveAll(filepath.Join(folder, e.Name())))
 		}
 	}
-	return changed, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 var errDiffers = errors.New("it differs")
