@@ -27,13 +27,16 @@ func (d disk) open() (*os.File, error) {
 	defer unix.Close(seen)
 	mode := unix.O_RDONLY
 	if d.writable {
-		mode = unix.O_RDWR
+		// Of a block device O_EXCL says that nobody else is to have it: open(2). Of a file it says nothing without O_CREAT.
+		mode = unix.O_RDWR | unix.O_EXCL
 	}
 	// The same file by another name. What holds a lease on it does not hold this up.
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", seen), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.EROFS):
 		return nil, command.Errorf("write it with read_only = true", "is on a read-only file system")
+	case errors.Is(err, unix.EBUSY):
+		return nil, command.Errorf("lsblk shows what is mounted", "is in use: mounted, part of a volume, or another VM's")
 	case err != nil:
 		return nil, fmt.Errorf("cannot be opened: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,5 +140,25 @@ func TestArguments(t *testing.T) {
 		if err := run(args); err == nil || strings.Contains(err.Error(), "socket") {
 			t.Errorf("%q: %v", args, err)
 		}
+	}
+}
+
+// A block device that can be written to is one VM's at a time, and nobody else's.
+func TestLendsToOne(t *testing.T) {
+	image := write(t, filepath.Join(t.TempDir(), "image"), strings.Repeat("x", 1<<20))
+	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	device := strings.TrimSpace(string(out))
+	defer exec.Command("losetup", "--detach", device).Run()
+	path := serveIn(t, disk{device, true}, disk{device, true}, disk{device, false})
+	files, errs := borrow(t, path, 3)
+	if errs[0] != nil || errs[2] != nil || errs[1] == nil || !strings.Contains(errs[1].Error(), "is in use") {
+		t.Fatal(errs)
+	}
+	files[0].Close()
+	if _, errs := borrow(t, path, 3); errs[0] != nil {
+		t.Errorf("after its end: %v", errs[0])
 	}
 }

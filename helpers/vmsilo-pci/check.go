@@ -16,6 +16,9 @@ func (h host) look(record string, addresses []string) ([]device, error) {
 		return nil, err
 	}
 	disks, err := h.diskUses()
+	if err == nil {
+		err = h.busy(disks, addresses)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +34,7 @@ func (h host) look(record string, addresses []string) ([]device, error) {
 		case taken[address] != "":
 			return nil, command.Errorf("systemctl stop vmsilo@"+taken[address], "%s is in VM %q", d, taken[address])
 		case disks[address] != "":
-			return nil, command.Errorf("unmount what is on it, if the host can do without", "%s has a disk of the host, with %s", d, disks[address])
+			return nil, command.Errorf("unmount what is on it, or stop who uses it, if the host can do without", "%s has a disk of the host, with %s", d, disks[address])
 		case d.group == "":
 			return nil, command.Errorf("switch it on in the firmware (VT-d, AMD-Vi), and with intel_iommu=on on the host's kernel command line",
 				"%s is in no IOMMU group: the host has no IOMMU, or makes no use of it", d)

@@ -8,7 +8,7 @@
 // Description:
 //
 // take looks at every device first, and changes nothing where one cannot be had: it has to be there and no bridge, no mounted
-// file system and no swap of the host may be on a disk behind it, and in its IOMMU group there may be nothing but bridges and
+// file system and no swap of the host may be on a disk behind it, nobody else may have such a disk for himself, and in its IOMMU group there may be nothing but bridges and
 // other devices of the same VM. Then it takes the devices from their drivers, has vfio-pci have them, and lets UID open
 // their groups in /dev/vfio, by an access control list. What it does is written to the file RECORD first. The other files of
 // its folder are the records of other VMs, whose devices are not taken.

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // tree is a host's files in a folder of the test's own, shaped like sysfs. What the kernel does when its files are written it
@@ -322,4 +325,35 @@ func TestArguments(t *testing.T) {
 	tr.wants("no user", tr.run("take", "--devices=0000:00:02.0", tr.folder+"/records/a"), "want a user and devices")
 	tr.file("records/a", "half of it")
 	tr.wants("a bad record", tr.give("a"), "reading the record")
+}
+
+// A disk that somebody has for himself, and that neither is mounted nor swap.
+func TestBusy(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(image, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	disk := strings.TrimSpace(string(out))
+	defer exec.Command("losetup", "--detach", disk).Run()
+	tr := newTree(t)
+	tr.dev = "/dev"
+	device := tr.device("0000:00:07.0", "0x010601", "vfio-pci", "7")
+	tr.file(device+"/block/x/dev", "")
+	tr.link("sys/class/block/"+filepath.Base(disk), device+"/block/x")
+	look := func() error {
+		_, err := tr.look(filepath.Join(tr.folder, "records/a"), []string{"0000:00:07.0"})
+		return err
+	}
+	tr.wants("nobody's", look(), "")
+	held, err := os.OpenFile(disk, os.O_RDWR|unix.O_EXCL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.wants("somebody's", look(), `PCI device "0000:00:07.0" has a disk of the host, with "`+disk+`", which is in use`)
+	held.Close()
+	tr.wants("nobody's again", look(), "")
 }
