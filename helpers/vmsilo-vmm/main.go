@@ -11,7 +11,8 @@
 // goes through its control socket, which is in FOLDER.
 //
 // It ends when nobody has asked for a while; the next connection starts it again. While the VM is paused it stays, and its
-// status in systemd is "paused", until the VM goes on, or FOLDER, and so the VMM, is gone.
+// status in systemd is "paused", until the VM goes on, or FOLDER, and so the VMM, is gone. One that is started anew meanwhile
+// finds the file paused in FOLDER.
 //
 // Options:
 //

@@ -37,8 +37,15 @@ type server struct {
 	gone chan struct{}
 }
 
-// serve serves one connection after the other.
+// serve serves one connection after the other. One who was killed while the VM was paused has left the mark of that.
 func (s *server) serve(socket *net.UnixListener) error {
+	if _, err := os.Stat(s.mark()); err == nil {
+		s.paused = true
+		s.tell(paused)
+		if err := s.stay(socket); err != nil {
+			return err
+		}
+	}
 	for {
 		// What has set the deadline that ends this is the end of the VMM.
 		if !s.paused {
@@ -123,8 +130,14 @@ func (s *server) do(request []string) error {
 	fmt.Println(strings.Join(request, " "))
 	if s.paused = s.paused && !r.resumes || r.pauses; s.paused {
 		s.tell(paused)
-	} else {
-		s.tell("")
+		return os.WriteFile(s.mark(), nil, 0o600)
+	}
+	s.tell("")
+	if err := os.Remove(s.mark()); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return nil
 }
+
+// mark is a file that is there while the VM is paused. It goes with the folder when the VMM ends.
+func (s *server) mark() string { return filepath.Join(s.folder, "paused") }

@@ -108,6 +108,39 @@ func TestStays(t *testing.T) {
 	v.end(t)
 }
 
+// One that comes after another was killed knows that the VM is paused, until it goes on.
+func TestKilled(t *testing.T) {
+	v := newVM(t, time.Minute, `"Ok"`)
+	if got := v.ask(t, "pause\n"); got != "OK" {
+		t.Fatal(got)
+	}
+	next := func() *vm {
+		n := *v
+		n.socket, n.told, n.ended = filepath.Join(t.TempDir(), "socket"), make(chan string, 100), make(chan error, 1)
+		socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: n.socket, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { socket.Close() })
+		s := server{folder: n.folder, idle: 100 * time.Millisecond, tell: func(status string) { n.told <- status }}
+		go func() { n.ended <- s.serve(socket) }()
+		return &n
+	}
+	n := next()
+	if got := <-n.told; got != "paused" {
+		t.Errorf("told %q", got)
+	}
+	if got := n.ask(t, "resume\n"); got != "OK" || <-n.told != "" {
+		t.Error(got)
+	}
+	n.end(t)
+	n = next()
+	n.end(t)
+	if len(n.told) > 0 {
+		t.Errorf("told %q of a VM that goes on", <-n.told)
+	}
+}
+
 // Who pauses a VM again and again has it watched once: a user may have 128 instances of inotify by default.
 func TestPausedOften(t *testing.T) {
 	v := newVM(t, time.Minute, `"Ok"`)

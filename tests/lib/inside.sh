@@ -244,11 +244,14 @@ tiny_devices() {
 
 # tiny_host makes this host one where tiny guests of crosvm or cloud-hypervisor run: those of tests/scenarios/vmms.
 tiny_host() {
-  mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm
+  own_kvm
   tiny_image /srv/image
   mkdir /srv/docs
   systemctl daemon-reload
 }
+
+# own_kvm gives this host the KVM of the machine that it is on.
+own_kvm() { mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm; }
 
 # helper_of VM prints the PID of the helper that runs its VMM, and vmm_of VM that of the VMM.
 helper_of() { systemctl show --property=MainPID --value "vmsilo@$1"; }
