@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func isTrue(n *Node) bool { return n.is("true") }
 func (n *Node) is(text string) bool { return n != nil && n.kind == unstable.Bool && n.text == text }
 
 // honour compares what a VM wants with what its VMM can do: what its own file asks for in vain is an error, and what
-// a default asks for is off. Either way the key is taken from the tree.
+// a default asks for is off, which is a warning of the VM's. Either way the key is taken from the tree.
 func (d *decoder) honour(vm *VM, own, tree *Node) {
 	hypervisor := vm.Hypervisor
 	if n := tree.table["hypervisor"]; n != nil && slices.Contains(hypervisors, n.text) {
@@ -70,9 +71,13 @@ func (d *decoder) honour(vm *VM, own, tree *Node) {
 		if n := tree.table[a.key]; n == nil || !a.asked(n) {
 			continue
 		}
+		able := slices.DeleteFunc(slices.Clone(hypervisors), func(h string) bool { return slices.Contains(a.without, h) })
+		hint := "these can: " + strings.Join(able, ", ")
 		if n := own.table[a.key]; n != nil {
-			able := slices.DeleteFunc(slices.Clone(hypervisors), func(h string) bool { return slices.Contains(a.without, h) })
-			d.errorf(n.key, "these can: "+strings.Join(able, ", "), "hypervisor %q cannot honour %q", hypervisor, a.key)
+			d.errorf(n.key, hint, "hypervisor %q cannot honour %q", hypervisor, a.key)
+		} else {
+			text := fmt.Sprintf("warning: %q is off for VM %q, whose hypervisor %q cannot honour it", a.key, vm.Name, hypervisor)
+			vm.Off = append(vm.Off, Error{tree.table[a.key].key, text, hint})
 		}
 		delete(tree.table, a.key)
 	}

@@ -56,6 +56,8 @@ type VM struct {
 	User                                string
 	StartTimeout, StopTimeout, IdleStop TimeSpan
 	HypervisorArgs                      []string
+	// Off are warnings, at their places, of keys of [defaults] that Hypervisor cannot honour.
+	Off []Error
 	// HasClients tells that other VMs have this one for their netvm.
 	HasClients bool
 	// Subnets are the networks that automatic addresses are taken from: one of IPv4, and one of IPv6.
