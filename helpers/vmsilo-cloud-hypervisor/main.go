@@ -56,7 +56,7 @@ func run(args []string) error {
 func cloudHypervisor(booted func()) runvmm.VMM {
 	return runvmm.VMM{
 		Name: "cloud-hypervisor",
-		// The first that has --generic-vhost-user.
+		// The first that has --generic-vhost-user with device_type=, and a place for the balloon.
 		Oldest:  "53",
 		Options: []string{"--event-monitor", "fd=3"},
 		Listen: func(events io.ReadWriter, kill func()) runvmm.End {

@@ -33,9 +33,9 @@ func (c cloudHypervisor) Balloon(size int64) error {
 	return c.put("vm.resize", map[string]any{"desired_balloon": size})
 }
 
-// Grow is of VMM. cloud-hypervisor does not tell how large a disk is, and would shrink one without a question.
+// Grow is of VMM. No VM of it has disks in its file.
 func (c cloudHypervisor) Grow(string, int64) error {
-	return errors.New("cloud-hypervisor cannot grow a disk safely: stop the VM, and grow its file then")
+	return errors.New("a VM of cloud-hypervisor has no disks in its file")
 }
 
 // maxAnswer is how much of an answer is read, in bytes.

@@ -69,7 +69,7 @@ check "which it says, too" holds "$(api many GET vm.info)" '"state":"Running"'
 check "one that goes on cannot" holds "$(vmsilo resume many 2>&1)" 'VM "many": asking cloud-hypervisor for vm.resume: '
 check "a balloon" vmsilo balloon many 16M
 check "is set" holds "$(api many GET vm.info)" '"size":16777216,"deflate_on_oom":true,"free_page_reporting":true'
-check "a disk is not grown" holds "$(vmsilo resize many data 1G 2>&1)" "cloud-hypervisor cannot grow a disk safely"
+check "a disk is not grown" holds "$(vmsilo resize many data 1G 2>&1)" "a VM of cloud-hypervisor has no disks in its file"
 
 echo "the console"
 check "is a terminal that the helper has open" test "$(find "/proc/$(helper_of many)/fd" -lname "$(terminal)")"
