@@ -239,7 +239,7 @@ tiny_start() {
 # number, the function and the kind.
 tiny_devices() {
   log_of "$1" "$1-guest" | sed -n 's/^\(..\..\) \(10..\)1af4$/\1 \2/p' |
-    sed 's/1041/net/; s/1042/disk/; s/1043/console/; s/1044/rng/; s/1045/balloon/; s/1050/gpu/; s/1053/vsock/; s/105a/fs/'
+    sed 's/1041/net/; s/1042/disk/; s/1043/console/; s/1044/rng/; s/1045/balloon/; s/1050/gpu/; s/1053/vsock/; s/1059/sound/; s/105a/fs/'
 }
 
 # tiny_host makes this host one where tiny guests of crosvm or cloud-hypervisor run: those of tests/scenarios/vmms.

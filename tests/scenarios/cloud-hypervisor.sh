@@ -1,7 +1,7 @@
 #!/bin/bash
 # cloud-hypervisor for real: its devices, its filter of system calls inside of the unit's sandbox, its console, and each of
 # its ends. The guest is a few instructions, to which its power button is too much.
-# host: --no-image --release=trixie --program=cloud-hypervisor
+# host: --no-image --release=desktop --program=cloud-hypervisor
 # files: vmms/*.toml cloud-hypervisor/*.toml
 # Functions that check calls.
 # shellcheck disable=SC2317
@@ -54,6 +54,7 @@ echo "devices"
 check "it starts" tiny_start many
 check "each is where it is to be" same "02.0 disk,03.0 disk,04.0 fs,05.0 vsock,06.0 rng,07.0 fs,08.0 fs,10.0 net,11.0 net,1f.0 console" \
   "$(tiny_devices many | paste -sd,)"
+check "so is the sound device" holds "$(api many GET vm.info)" '"0001:00:03.0"'
 check "so is the one for panics" grep --quiet --line-regexp '01.0 00111b36' <(log_of many many-guest)
 check "it is the VM's own user's" same vmsilo-many "$(ps --format=user:32= --ppid "$(helper_of many)" | sort -u)"
 check "each thread has a filter" filtered

@@ -99,6 +99,9 @@ func Sandbox(m *machine.Machine) [][2]string {
 		if m.Wayland != "none" {
 			settings = append(settings, [2]string{"TemporaryFileSystem", waylandFolder + ":ro"})
 			settings = append(settings, [2]string{"BindPaths", "-" + m.WaylandSocket() + ":" + waylandFolder + "/wayland.sock"})
+			// crosvm would open a display of its own there, that shows nothing, and wait for the compositor's answer with the
+			// whole VM: what is no number here is no display, wl_display_connect() of libwayland. Guests' connections are others.
+			settings = append(settings, [2]string{"Environment", "WAYLAND_SOCKET=none"})
 		}
 	}
 	if len(m.Interfaces) > 0 {
