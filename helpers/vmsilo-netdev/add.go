@@ -19,42 +19,49 @@ func (t *tap) add(record string) error {
 	if err := t.checkAddresses(); err != nil {
 		return err
 	}
-	link, bridge, err := t.addLocked(record)
+	link, err := t.addLocked(record)
 	if err != nil {
 		return err
 	}
-	return t.configure(link, bridge)
+	return t.configure(link)
 }
 
 // addLocked does what has to be done by one at a time.
-func (t *tap) addLocked(record string) (link, bridge netlink.Link, err error) {
+func (t *tap) addLocked(record string) (link netlink.Link, err error) {
 	folder := filepath.Dir(record)
 	unlock, err := lock(folder)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer unlock()
 	// What an earlier run has recorded and nobody has removed.
 	var old tap
 	if err := read(record, &old); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	t.MadeBridge = old.MadeBridge && old.Bridge == t.Bridge
 	if err := write(record, t); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	var bridge netlink.Link
 	if t.Bridge != "" {
 		if bridge, err = t.findBridge(record); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if err := t.checkNetVM(bridge); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	if link, err = t.make(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return link, bridge, apply(folder, "", t.filter)
+	// It is down. What it changes of the bridge's MAC address the firewall has to see.
+	if bridge != nil {
+		if err := t.join(link, bridge); err != nil {
+			return nil, err
+		}
+	}
+	return link, apply(folder, "", t.filter)
 }
 
 // remove removes what is recorded, and the record; without a record there is nothing to remove.

@@ -198,40 +198,60 @@ func TestAcrossToBridge(t *testing.T) {
 	}
 }
 
-// TestIsolation has guests on one bridge, where the host has an address, try each other, straight and through the host.
+// TestIsolation has guests on one bridge, where the host has an address, try each other, straight and through the host. That has the
+// bridge's MAC address there, which is that of a port that came later, and that of the guest's own port.
 func TestIsolation(t *testing.T) {
-	for _, isolated := range []bool{true, false} {
-		t.Run(fmt.Sprint(isolated), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		option string
+		nic    bool
+		a, b   byte
+	}{
+		"open":           {"--isolated=false", true, 0xa, 0xb},
+		"with a NIC":     {"--isolated=true", true, 0xa, 0xb},
+		"alone":          {"--isolated=true", false, 0xa, 0xb},
+		"in other order": {"--isolated=true", false, 0xb, 0xa},
+	} {
+		t.Run(name, func(t *testing.T) {
 			namespace(t)
 			forwardAll(t)
 			places[1].prepare(t)
-			folder, option := t.TempDir(), fmt.Sprint("--isolated=", isolated)
-			a := newGuest(t, folder, "a", 0xa, "--bridge=br0", option, addressesOfA)
-			b := newGuest(t, folder, "b", 0xb, "--bridge=br0", option, "--addresses=10.9.0.3/24,fd09::3/64")
+			if c.nic {
+				mustLink(t, &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "nic"}, PeerName: "far"})
+				tool(t, "ip", "link", "set", "nic", "master", "br0")
+			}
+			folder := t.TempDir()
+			a := newGuest(t, folder, "a", c.a, "--bridge=br0", c.option, addressesOfA)
+			b := newGuest(t, folder, "b", c.b, "--bridge=br0", c.option, "--addresses=10.9.0.3/24,fd09::3/64")
 			awaitForwarding(t, a.tap, b.tap)
 			b.knownTo("br0", others4, others6)
 			straight := func(own, other string) bool {
 				a.send(frameFrom(a.mac, b.mac, kindOf(own), packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour"))))
 				return b.receives([]byte("the mark of a neighbour"), grace)
 			}
-			around := func(own, other string) bool {
-				a.sendTo("br0", packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a detour")))
+			around := func(device, own, other string) bool {
+				a.sendTo(device, packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a detour")))
 				return b.receives([]byte("the mark of a detour"), grace)
 			}
-			for own, other := range map[string]string{own4: others4, own6: others6} {
-				if got := straight(own, other); got == isolated {
+			each := func(check func(own, other, device string)) {
+				for own, other := range map[string]string{own4: others4, own6: others6} {
+					check(own, other, "br0")
+					check(own, other, a.tap)
+				}
+			}
+			each(func(own, other, device string) {
+				if got := straight(own, other); got != (c.option == "--isolated=false") {
 					t.Errorf("%s reaches %s: %v", own, other, got)
 				}
-				if around(own, other) {
-					t.Errorf("%s reaches %s through the host", own, other)
+				if around(device, own, other) {
+					t.Errorf("%s reaches %s through the host by the address of %s", own, other, device)
 				}
-			}
+			})
 			tool(t, "nft", "delete", "table", "inet", "vmsilo")
-			for own, other := range map[string]string{own4: others4, own6: others6} {
-				if !around(own, other) {
-					t.Errorf("%s does not reach %s through the host without the firewall either", own, other)
+			each(func(own, other, device string) {
+				if !around(device, own, other) {
+					t.Errorf("%s does not reach %s through the host by the address of %s without the firewall either", own, other, device)
 				}
-			}
+			})
 		})
 	}
 }

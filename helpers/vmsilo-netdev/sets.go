@@ -18,7 +18,7 @@ type sets struct {
 	bridged4, bridged6 *nftables.Set
 	// ports are what guests may reach: MAC address, protocol and port.
 	ports *nftables.Set
-	// same are bridges, twice, and through each with its own MAC address.
+	// same are bridges, twice, and through each with the MAC addresses that are the host's there: its own and those of its ports.
 	same, through *nftables.Set
 	// opened4 and opened6 are other interfaces for which vmsilo has switched forwarding on; kept6 are those that had it
 	// where it could be switched on for all alone.
@@ -51,7 +51,7 @@ func (f *firewall) addSets() error {
 	add(&s.bridged6, "bridged6", nftables.TypeIP6Addr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(16) }))
 	add(&s.ports, "ports", services, f.ofTAPs(portsOf))
 	add(&s.same, "same", pairs, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), ifname(b.Name)) }))
-	add(&s.through, "through", hops, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), padded(b.HardwareAddr)) }))
+	add(&s.through, "through", hops, f.hops())
 	add(&s.opened4, "opened4", ifnames, all(v4.Links))
 	add(&s.opened6, "opened6", ifnames, all(v6.Links))
 	add(&s.kept6, "kept6", ifnames, all(v6.Kept))
@@ -73,6 +73,27 @@ func (f *firewall) ofBridges(key func(*netlink.LinkAttrs) []byte) (all [][]byte)
 		}
 	}
 	return slices.DeleteFunc(all, func(key []byte) bool { return key == nil })
+}
+
+// hops returns what a frame to the host has on each bridge: the bridge's name, with a MAC address of its own or of a port.
+func (f *firewall) hops() (keys [][]byte) {
+	bridges := map[int]string{}
+	for _, link := range f.links {
+		if link.Type() == "bridge" {
+			bridges[link.Attrs().Index] = link.Attrs().Name
+		}
+	}
+	for _, link := range f.links {
+		a := link.Attrs()
+		for _, index := range []int{a.Index, a.MasterIndex} {
+			if name, ok := bridges[index]; ok {
+				keys = append(keys, slices.Concat(ifname(name), padded(a.HardwareAddr)))
+			}
+		}
+	}
+	// A bridge has the address of one of its ports, mostly.
+	slices.SortFunc(keys, slices.Compare)
+	return slices.CompactFunc(keys, slices.Equal)
 }
 
 func only(wanted bool, key []byte) []byte {

@@ -81,6 +81,12 @@ func (t *tap) make() (netlink.Link, error) {
 	for _, f := range link.Fds {
 		f.Close()
 	}
+	// Before it is a port of a bridge, which might take a smaller one, too.
+	if t.mtu != 0 {
+		if err := netlink.LinkSetMTU(link, t.mtu); err != nil {
+			return nil, fmt.Errorf("giving it an MTU of %d: %w", t.mtu, err)
+		}
+	}
 	return link, t.quiet()
 }
 
@@ -108,7 +114,7 @@ func (t *tap) quiet() error {
 var linkLocal = netip.MustParsePrefix("fe80::1/64")
 
 // configure gives the TAP what the host has of it, and raises it.
-func (t *tap) configure(link, bridge netlink.Link) error {
+func (t *tap) configure(link netlink.Link) error {
 	addresses := slices.Clone(t.HostAddresses)
 	if t.has(true) {
 		addresses = append(addresses, linkLocal)
@@ -121,16 +127,6 @@ func (t *tap) configure(link, bridge netlink.Link) error {
 		}
 		if err := netlink.AddrAdd(link, address); err != nil {
 			return fmt.Errorf("giving it address %s: %w", a, err)
-		}
-	}
-	if t.mtu != 0 {
-		if err := netlink.LinkSetMTU(link, t.mtu); err != nil {
-			return fmt.Errorf("giving it an MTU of %d: %w", t.mtu, err)
-		}
-	}
-	if bridge != nil {
-		if err := t.join(link, bridge); err != nil {
-			return err
 		}
 	}
 	if err := t.letIn(); err != nil {
