@@ -108,7 +108,7 @@ func (f *firewall) forward() {
 
 	bridged := f.c.AddChain(&nftables.Chain{Name: "bridged", Table: f.table})
 	// Back to its own bridge through the host, around the isolation of the ports.
-	rule(f.c, bridged, pairIn(to, ether, etherDestination, f.sets.through), drop)
+	rule(f.c, bridged, hop(in(f.sets.through)), drop)
 	// br_netfilter shows here what a bridge sends from port to port.
 	rule(f.c, bridged, bothIn(f.sets.same), accept)
 	rule(f.c, bridged, ifnameIn(to, f.sets.links), drop)
@@ -118,7 +118,8 @@ func (f *firewall) forward() {
 	chain := f.chain("forward", nftables.ChainHookForward, nftables.ChainTypeFilter, *nftables.ChainPriorityFilter)
 	rule(f.c, chain, ifnameIn(from, f.sets.taps), jump(routed))
 	rule(f.c, chain, senderIn(f.sets.bridged), jump(bridged))
-	rule(f.c, chain, bothIn(f.sets.same), accept)
+	// As above. What the host forwards from a bridge to the same has to pass what follows.
+	rule(f.c, chain, bothIn(f.sets.same), hop(notIn(f.sets.through)), accept)
 	rule(f.c, chain, ifnameIn(to, f.sets.taps), known, accept)
 	rule(f.c, chain, ifnameIn(to, f.sets.taps), drop)
 	// For the answers to guests, the host forwards what it did not before: nothing else gets through.
@@ -136,12 +137,12 @@ func (f *firewall) dropToBridged(chain *nftables.Chain) {
 	rule(f.c, chain, family(unix.NFPROTO_IPV6), fieldIn(network, ip6Destination, 16, f.sets.bridged6), drop)
 }
 
-// pairIn holds when an interface's name and a MAC address of the frame are together in a set.
-func pairIn(key expr.MetaKey, base expr.PayloadBase, offset int, set *nftables.Set) match {
+// hop holds when the interface that a packet goes to, with the MAC address of the frame that it came in, is found in a set or is not.
+func hop(found expr.Any) match {
 	return match{
-		&expr.Meta{Key: key, Register: reg},
-		&expr.Payload{DestRegister: reg2, Base: base, Offset: uint32(offset), Len: 6},
-		in(set),
+		&expr.Meta{Key: to, Register: reg},
+		&expr.Payload{DestRegister: reg2, Base: ether, Offset: etherDestination, Len: 6},
+		found,
 	}
 }
 

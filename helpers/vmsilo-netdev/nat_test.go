@@ -173,6 +173,48 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// TestOthersOnBridge has others on a bridge of theirs, where the host is between two networks: what it does not forward to them
+// by itself it does not for a guest's sake either.
+func TestOthersOnBridge(t *testing.T) {
+	for name, kernel := range map[string]func(*testing.T){"new": func(*testing.T) {}, "old": oldKernel} {
+		t.Run(name, func(t *testing.T) {
+			inet(t)
+			kernel(t)
+			places[1].prepare(t)
+			tool(t, "ip", "address", "add", "10.77.0.1/24", "dev", "br0")
+			tool(t, "ip", "address", "add", "fd77::1/64", "dev", "br0", "nodad")
+			var others [2]*guest
+			for n, name := range []string{"x-22", "y-22"} {
+				tool(t, "ip", "tuntap", "add", name, "mode", "tap", "vnet_hdr", "one_queue")
+				tool(t, "ip", "link", "set", name, "master", "br0", "up")
+				tool(t, "bridge", "link", "set", "dev", name, "isolated", "on")
+				others[n] = &guest{T: t, tap: name, mac: net.HardwareAddr{0x52, 0, 0, 0, 0, byte(0x71 + n)}}
+				others[n].attach()
+			}
+			x, y := others[0], others[1]
+			awaitForwarding(t, x.tap, y.tap)
+			y.knownTo("br0", "10.77.0.5", "fd77::5")
+			reached := func() (who []string) {
+				for own, other := range map[string]string{"10.9.0.9": "10.77.0.5", "fd09::9": "fd77::5"} {
+					x.sendTo("br0", packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of others")))
+					if y.receives([]byte("the mark of others"), grace) {
+						who = append(who, other)
+					}
+				}
+				return who
+			}
+			newGuest(t, t.TempDir(), "demo", 0x11, natArgs...)
+			if who := reached(); who != nil {
+				t.Errorf("reached: %q", who)
+			}
+			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			if who := reached(); len(who) != 2 {
+				t.Errorf("without the firewall only these are reached: %q", who)
+			}
+		})
+	}
+}
+
 // mustOtherNetwork gives the host a second network, with 10.55.0.9 and fd55::9 on it in the namespace that it returns.
 func mustOtherNetwork(t *testing.T) *os.File {
 	t.Helper()
