@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // add makes the TAP. The record is there before the TAP, so that nothing is made that is not recorded, and nothing comes
@@ -111,18 +114,29 @@ func refresh(folder string) error {
 	if err != nil {
 		return err
 	}
-	return apply(folder, "", func(c *nftables.Conn) error {
-		for _, t := range taps {
-			// There is nothing to filter of one that somebody has removed, or that is being made.
-			if _, err := netlink.LinkByName(t.Name); err != nil {
-				continue
+	return ofThose(slices.Collect(maps.Values(taps)), func(there []*tap) error {
+		return apply(folder, "", func(c *nftables.Conn) error {
+			var errs []error
+			for _, t := range there {
+				errs = append(errs, t.filter(c))
 			}
-			if err := t.filter(c); err != nil {
-				return err
-			}
-		}
-		return nil
+			return errors.Join(errs...)
+		})
 	})
+}
+
+// ofThose has the TAPs filtered that are there: not one that somebody has removed, or whose making has failed. Others may go meanwhile,
+// for which remove does not wait. Before Linux 6.16 there is no filter for what is not there, and nothing of a batch with one. The
+// lock is held, so that none comes.
+func ofThose(taps []*tap, filter func(there []*tap) error) error {
+	gone := func(t *tap) bool { _, err := netlink.LinkByName(t.Name); return err != nil }
+	for {
+		taps = slices.DeleteFunc(taps, gone)
+		err := filter(taps)
+		if !errors.Is(err, unix.ENOENT) || !slices.ContainsFunc(taps, gone) {
+			return err
+		}
+	}
 }
 
 // apply makes the firewall what the records say, without the one at the path except, and what more adds to it, all at once.

@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/command"
 )
 
 // Whatever moment vmsilo-netdev is killed in, remove leaves nothing.
@@ -111,6 +117,51 @@ func TestFlushed(t *testing.T) {
 	// One that is gone has no filter, and is in nobody's way.
 	tool(t, "ip", "link", "delete", "gone-22")
 	mustRun(t, "refresh", folder)
+}
+
+// One whose end comes in the middle of a refresh keeps none of the others from their filters, on kernels that refuse the whole then.
+func TestGoneMeanwhile(t *testing.T) {
+	namespace(t)
+	folder := t.TempDir()
+	for n, name := range []string{"a", "b"} {
+		newGuest(t, folder, name, byte(0xa+n))
+	}
+	var tried [][]*tap
+	try := func(what error, more func()) error {
+		tried = nil
+		return ofThose([]*tap{{Name: "a-22"}, {Name: "b-22"}, {Name: "never-22"}}, func(there []*tap) error {
+			if tried = append(tried, slices.Clone(there)); len(tried) > 1 {
+				return nil
+			}
+			more()
+			return explain(what)
+		})
+	}
+	if err := try(unix.ENOENT, func() {}); !lacksNftables(err) || len(tried) != 1 || len(tried[0]) != 2 {
+		t.Errorf("all are there: %v after %d tries", err, len(tried))
+	}
+	if err := try(unix.EPERM, func() {}); err == nil || len(tried) != 1 {
+		t.Errorf("another error: %v after %d tries", err, len(tried))
+	}
+	if err := try(unix.ENOENT, func() { tool(t, "ip", "link", "delete", "a-22") }); err != nil || len(tried) != 2 || len(tried[1]) != 1 {
+		t.Errorf("one is gone: %v after %d tries", err, len(tried))
+	}
+}
+
+// A kernel that lacks a part of nftables is named as what is missing, and nothing else is.
+func TestExplain(t *testing.T) {
+	for err, lacks := range map[error]bool{
+		unix.EOPNOTSUPP: true, unix.EPROTONOSUPPORT: true, unix.EAFNOSUPPORT: true, unix.ENOENT: true,
+		unix.EPERM: false, unix.ENOBUFS: false, unix.EEXIST: false,
+	} {
+		got := explain(err)
+		if text := command.Text(got); !errors.Is(got, err) || strings.Contains(text, "modprobe nf_tables") != lacks {
+			t.Errorf("%v: %s", err, text)
+		}
+	}
+	if err := explain(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // Many are put back, too.
