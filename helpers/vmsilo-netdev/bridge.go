@@ -42,8 +42,9 @@ func (t *tap) findBridge(record string) (netlink.Link, error) {
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
 		return nil, fmt.Errorf("making bridge %q: %w", t.Bridge, err)
 	}
-	// The host has no part in it.
-	if err := set(filepath.Join(conf6, t.Bridge, "disable_ipv6"), "1"); err != nil {
+	// The host has no part in it, and tells nobody there of the addresses that it has elsewhere.
+	err6 := set(filepath.Join(conf6, t.Bridge, "disable_ipv6"), "1")
+	if err := errors.Join(err6, set(filepath.Join(conf4, t.Bridge, "arp_ignore"), "1")); err != nil {
 		return nil, err
 	}
 	if link, err = netlink.LinkByName(t.Bridge); err != nil {

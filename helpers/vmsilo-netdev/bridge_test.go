@@ -3,8 +3,10 @@ package main
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -41,6 +43,48 @@ func TestBridgeIsMade(t *testing.T) {
 	}
 	if after := state(t); after != before {
 		t.Error(difference(before, after))
+	}
+}
+
+// The host has no part in a bridge that was made: it tells of none of its addresses there, and forwards nothing from there.
+func TestMadeBridgeIsWithoutHost(t *testing.T) {
+	namespace(t)
+	forwardAll(t)
+	mustLink(t, &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "far"}, PeerName: "farther"})
+	tool(t, "ip", "link", "set", "farther", "up")
+	tool(t, "sysctl", "-qw", "net.ipv6.conf.far.disable_ipv6=1")
+	tool(t, "ip", "address", "add", "203.0.113.1/24", "dev", "far")
+	tool(t, "ip", "neighbour", "add", "203.0.113.7", "lladdr", "52:00:00:00:00:77", "dev", "far")
+	a := newGuest(t, t.TempDir(), "a", 0xa, "--bridge=lab", addressesOfA)
+	awaitForwarding(t, a.tap)
+	lab, err := netlink.LinkByName("lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := func() bool {
+		a.send(a.frame(unix.ETH_P_ARP, arp(1, a.mac, own4, "203.0.113.1")))
+		return a.receives(slices.Concat([]byte{0, 2}, lab.Attrs().HardwareAddr, ip("203.0.113.1")), grace)
+	}
+	sent := func() uint64 {
+		far, err := netlink.LinkByName("far")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return far.Attrs().Statistics.TxPackets
+	}
+	forwarded := func() bool {
+		before := sent()
+		a.sendTo("lab", packet(own4, "203.0.113.7", unix.IPPROTO_UDP, udp(1000, 7, "through the host")))
+		time.Sleep(grace)
+		return sent() != before
+	}
+	if answered() || forwarded() {
+		t.Errorf("answered %v, forwarded %v", answered(), forwarded())
+	}
+	tool(t, "sysctl", "-qw", "net.ipv4.conf.lab.arp_ignore=0")
+	tool(t, "nft", "delete", "table", "inet", "vmsilo")
+	if !answered() || !forwarded() {
+		t.Errorf("without what keeps it from that: answered %v, forwarded %v", answered(), forwarded())
 	}
 }
 

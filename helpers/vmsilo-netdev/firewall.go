@@ -111,6 +111,8 @@ func (f *firewall) forward() {
 	rule(f.c, bridged, hop(in(f.sets.through)), drop)
 	// br_netfilter shows here what a bridge sends from port to port.
 	rule(f.c, bridged, bothIn(f.sets.same), accept)
+	// The host has no part in those that vmsilo made.
+	rule(f.c, bridged, ifnameIn(from, f.sets.links), drop)
 	rule(f.c, bridged, ifnameIn(to, f.sets.links), drop)
 	f.dropToBridged(bridged)
 	rule(f.c, bridged, redirected, drop)
