@@ -96,6 +96,29 @@ func TestNAT(t *testing.T) {
 	}
 }
 
+// TestLaterUplink has an interface come while the guest runs: a refresh makes it a way out as those are that were there.
+func TestLaterUplink(t *testing.T) {
+	for name, kernel := range map[string]func(*testing.T){"new": func(*testing.T) {}, "old": oldKernel} {
+		t.Run(name, func(t *testing.T) {
+			inet(t)
+			kernel(t)
+			before := state(t)
+			g := newGuest(t, t.TempDir(), "demo", 0x11, natArgs...)
+			g.knownTo(g.tap, guest4, guest6)
+			other := mustOtherNetwork(t)
+			mustRun(t, "refresh", filepath.Dir(g.record))
+			g.asks(other, guest4, "10.55.0.9", "10.55.0.1")
+			g.asks(other, guest6, "fd55::9", "fd55::1")
+			g.file.Close()
+			mustRun(t, "remove", g.record)
+			tool(t, "ip", "link", "delete", "eth1")
+			if after := state(t); after != before {
+				t.Error(difference(before, after))
+			}
+		})
+	}
+}
+
 // asks has the guest send to an address, and the answer come back; the host has another address there.
 func (g *guest) asks(internet *os.File, own, address, masked string) {
 	g.Helper()

@@ -58,6 +58,21 @@ check "the guest uses the new one, IPv6" same 192.0.2.54 "$(finds three.example)
 guest wan 'rm /run/systemd/resolved.conf.d/90-six.conf; systemctl restart systemd-resolved'
 check "and IPv4" same 192.0.2.54 "$(finds four.example)"
 
+echo "a new interface of the host"
+# The guest has udev, and can tell what the host's rules do.
+cp /usr/lib/udev/rules.d/70-vmsilo.rules /shared/wan/
+guest wan 'cp /home/user/70-vmsilo.rules /run/udev/rules.d/ && udevadm control --reload'
+guest wan 'printf "[Service]\nType=oneshot\nExecStart=touch /run/refreshed\n" >/run/systemd/system/vmsilo-resolver.service'
+# wanted INTERFACE prints what udev has systemd start for it.
+wanted() { guest wan "udevadm info --query=property --property=SYSTEMD_WANTS --value /sys/class/net/$1"; }
+guest wan 'ip tuntap add vm0 mode tap user 70099 && udevadm settle'
+check "one of a VM is not told of" same "" "$(wanted vm0)"
+check "nor has it anything started" fails guest wan 'test -e /run/refreshed'
+guest wan 'ip tuntap add tap0 mode tap && udevadm settle'
+check "another is" same vmsilo-resolver.service "$(wanted tap0)"
+check "and has the filters made anew" await guest wan 'test -e /run/refreshed'
+guest wan 'ip tuntap del vm0 mode tap; ip tuntap del tap0 mode tap; rm /run/udev/rules.d/70-vmsilo.rules'
+
 echo "what it does not reach"
 check "a port of the host that is open to it" same "of the host" "$(hears 10.200.0.96)"
 check "the same, IPv6" same "of the host" "$(hears fd5c:9a3e:71b0::60)"
