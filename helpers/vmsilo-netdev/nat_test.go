@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,17 @@ func TestClosed(t *testing.T) {
 			}
 			if who := reached(); who != nil {
 				t.Errorf("reached from outside: %q", who)
+			}
+			// Others have the host forward by now.
+			forwardAll(t)
+			mustRun(t, "refresh", filepath.Dir(g.record))
+			want := []string{lan4, lan6}
+			if name == "old" {
+				// There is no telling whose that is.
+				want = []string{lan4}
+			}
+			if who := reached(); !slices.Equal(slices.Sorted(slices.Values(who)), want) {
+				t.Errorf("reached from outside when others forward: %q, want %q", who, want)
 			}
 			tool(t, "nft", "delete", "table", "inet", "vmsilo")
 			if who := reached(); len(who) != 4 {
