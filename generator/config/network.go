@@ -82,7 +82,26 @@ func (d *decoder) checkInterface(i *Interface, n *Node) {
 	if i.NetVM != "" && i.MTU > clientMTU {
 		d.errorf(n.table["mtu"].value, "", "an MTU of %d is more than the %d of the link to a netvm", i.MTU, clientMTU)
 	}
+	d.checkHost(i, n)
 	d.checkGateways(i, n)
+}
+
+// checkHost finds addresses that the host has on the link, and with "nat" those that it would send no answer to there.
+func (d *decoder) checkHost(i *Interface, n *Node) {
+	host, err := netip.ParsePrefix(i.HostAddress)
+	if err != nil {
+		// It has none, or that is said.
+		return
+	}
+	for at, text := range i.Addresses {
+		address, place := netip.MustParsePrefix(text).Addr(), n.table["addresses"].item(at)
+		switch {
+		case address == host.Addr():
+			d.errorf(place.value, "", "%s is the host's own address on the link", address)
+		case i.NAT && address.Is6() == host.Addr().Is6() && !host.Contains(address):
+			d.errorf(place.value, "", "%s is outside the network of \"host_address\", %s: no answer would come back", address, host.Masked())
+		}
+	}
 }
 
 const (

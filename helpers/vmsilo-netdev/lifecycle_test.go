@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
@@ -98,6 +99,25 @@ func TestAddressOfTheHost(t *testing.T) {
 		}
 		mustBeGone(t, record)
 	}
+}
+
+// Nor may the guest have one that the host has where they meet. Where they do not, it is the guest's own matter.
+func TestGuestHasAddressOfTheHost(t *testing.T) {
+	inet(t)
+	places[1].prepare(t)
+	mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br1"}})
+	record := filepath.Join(t.TempDir(), "demo:lan0")
+	for _, args := range [][]string{
+		{"--bridge=br0", "--addresses=10.9.0.2/24,10.9.0.1/24"},
+		{"--bridge=br0", "--addresses=fd09::1/64"},
+		{"--host-address=10.7.0.1/24", "--addresses=10.9.0.1/24"},
+	} {
+		if err := run(addArgs(record, args...)); err == nil || !strings.Contains(err.Error(), `is the host's, on interface "br0"`) {
+			t.Errorf("%q: %v", args, err)
+		}
+		mustBeGone(t, record)
+	}
+	mustRun(t, addArgs(record, "--bridge=br1", "--addresses=10.9.0.1/24")...)
 }
 
 // Somebody flushes all tables of the host: refresh puts everything back.

@@ -170,26 +170,29 @@ func (t *tap) delete() error {
 }
 
 // checkAddresses finds addresses of the host's that are in networks of other interfaces: the host would reach one of the
-// two alone.
+// two alone. It finds such of the guest, too, that the host has where they meet.
 func (t *tap) checkAddresses() error {
 	addresses, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return err
 	}
-	for _, mine := range t.HostAddresses {
-		for _, a := range addresses {
-			ip, _ := netip.AddrFromSlice(a.IP)
-			ones, _ := a.Mask.Size()
-			theirs := netip.PrefixFrom(ip.Unmap(), ones)
-			if mine.Addr().IsLinkLocalUnicast() || !theirs.Overlaps(mine) {
-				continue
+	for _, a := range addresses {
+		ip, _ := netip.AddrFromSlice(a.IP)
+		ones, _ := a.Mask.Size()
+		theirs, name := netip.PrefixFrom(ip.Unmap(), ones), fmt.Sprint("number ", a.LinkIndex)
+		if link, err := netlink.LinkByIndex(a.LinkIndex); err == nil {
+			name = link.Attrs().Name
+		}
+		for _, mine := range t.HostAddresses {
+			if theirs.Overlaps(mine) && !mine.Addr().IsLinkLocalUnicast() {
+				return command.Errorf(`choose another "host_address", or another "subnet" in vmsilo.toml`,
+					"its network %s meets %s of interface %q", mine.Masked(), theirs, name)
 			}
-			name := fmt.Sprint("number ", a.LinkIndex)
-			if link, err := netlink.LinkByIndex(a.LinkIndex); err == nil {
-				name = fmt.Sprintf("%q", link.Attrs().Name)
+		}
+		for _, guests := range t.Addresses {
+			if guests.Addr() == theirs.Addr() && (t.HostAddresses != nil || name == t.Bridge) {
+				return command.Errorf(`choose other "addresses"`, "the guest's address %s is the host's, on interface %q", guests.Addr(), name)
 			}
-			return command.Errorf(`choose another "host_address", or another "subnet" in vmsilo.toml`,
-				"its network %s meets %s of interface %s", mine.Masked(), theirs, name)
 		}
 	}
 	return nil
