@@ -106,6 +106,19 @@ func TestBridgeOfAnother(t *testing.T) {
 	}
 }
 
+// A bridge that has lost its last port has no MAC address, and is in nobody's way.
+func TestBridgeWithoutAddress(t *testing.T) {
+	namespace(t)
+	mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
+	record := filepath.Join(t.TempDir(), "demo:lan0")
+	mustRun(t, addArgs(record, "--bridge=br0")...)
+	mustRun(t, "remove", record)
+	if out := tool(t, "ip", "-brief", "link", "show", "br0"); !strings.Contains(out, " 00:00:00:00:00:00 ") {
+		t.Fatalf("the bridge has one: %s", out)
+	}
+	mustRun(t, addArgs(record, natArgs...)...)
+}
+
 // Somebody else uses a bridge that was made: it is left to them.
 func TestBridgeInUse(t *testing.T) {
 	namespace(t)

@@ -86,7 +86,8 @@ func (f *firewall) hops() (keys [][]byte) {
 	for _, link := range f.links {
 		a := link.Attrs()
 		for _, index := range []int{a.Index, a.MasterIndex} {
-			if name, ok := bridges[index]; ok {
+			// One without ports has none.
+			if name, ok := bridges[index]; ok && a.HardwareAddr != nil {
 				keys = append(keys, slices.Concat(ifname(name), padded(a.HardwareAddr)))
 			}
 		}
