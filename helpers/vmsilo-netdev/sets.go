@@ -92,9 +92,7 @@ func (f *firewall) hops() (keys [][]byte) {
 			}
 		}
 	}
-	// A bridge has the address of one of its ports, mostly.
-	slices.SortFunc(keys, slices.Compare)
-	return slices.CompactFunc(keys, slices.Equal)
+	return keys
 }
 
 func only(wanted bool, key []byte) []byte {
