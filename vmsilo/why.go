@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"vmsilo/generator/graph"
 	"vmsilo/internal/command"
+	"vmsilo/internal/started"
 	"vmsilo/internal/vmunit"
 	"vmsilo/vmsilo/units"
 )
@@ -101,15 +103,23 @@ func (d *doctor) tell(name string, state units.State) error {
 
 // tellNetwork says what stands in the way of a VM that runs: its interfaces have looked for that, and its netvms may be down.
 func (d *doctor) tellNetwork(name string) {
-	if d.c.sound[name] == nil {
+	m := d.c.sound[name]
+	if m == nil {
 		return
 	}
-	for _, i := range d.c.sound[name].Interfaces {
+	// Another file may have given its TAPs other names.
+	with, err := started.Read(started.Path(name))
+	asStarted := err == nil && with.Config == graph.Fingerprint(m)
+	for _, i := range m.Interfaces {
+		if _, err := os.Lstat("/sys/class/net/" + i.TAP); asStarted && errors.Is(err, os.ErrNotExist) {
+			fmt.Fprintf(d.out, "somebody has removed %s, the TAP of its interface %s, which reaches nothing\nhint: systemctl restart %s\n", i.TAP, i.Name, vmunit.Of(name))
+			continue
+		}
 		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service") {
 			fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
 		}
 	}
-	for _, netvm := range d.c.sound[name].NetVMs() {
+	for _, netvm := range m.NetVMs() {
 		if state, err := d.m.State(d.ctx, netvm); err == nil && state.Word != "running" {
 			fmt.Fprintf(d.out, "its netvm %s does not run, but is %s: nothing is reached by it\nhint: systemctl start %s\n", netvm, state.Word, vmunit.Of(netvm))
 		}

@@ -94,6 +94,10 @@ done
 check "the guest goes on" same "hello 198.51.100.2" "$(hears 203.0.113.53)"
 
 echo "afterwards"
+ip link delete wan-22
+check "who removes its TAP is told of" holds "$(vmsilo why wan)" "wan is running" "somebody has removed wan-22, the TAP of its interface wan" \
+  "hint: systemctl restart vmsilo@wan.service"
+check "and is in nobody's way" systemctl start vmsilo-resolver
 check "the VM stops" systemctl stop vmsilo@wan
 check "nothing is left of it" nothing_left
 systemctl stop nftables
