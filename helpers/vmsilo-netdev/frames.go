@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -96,5 +98,22 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 		fieldWithin(network, ip6Destination, netip.MustParsePrefix(allLinkMulticasts6))...)
 	rule(c, chain, ip6, unspecified, icmp6(neighbourSolicit), fieldIn(transport, ndTarget, 16, own6), accept)
 	rule(c, chain, ip6, unspecified, icmp6(listenerReport), accept)
+	t.noDetour(c, table)
 	return nil
+}
+
+// noDetour adds to a batch that nothing comes back to a bridge through the host, around the isolation of its ports. A bridge takes for the
+// host what is sent to its MAC address or to that of a port, which change; what is handed on between ports does not come by here.
+func (t *tap) noDetour(c *nftables.Conn, table *nftables.Table) {
+	// A netvm's bridge has no way to the host.
+	if _, err := netlink.LinkByName(t.Bridge); err != nil || t.private() {
+		return
+	}
+	chain := baseChain(c, nftables.Chain{
+		Name: "detour", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress, Device: t.Bridge,
+	}, *nftables.ChainPriorityFilter, nftables.ChainPolicyAccept)
+	rule(c, chain, field(ether, etherSource, t.mac()...), match{
+		&expr.Fib{Register: reg, ResultOIFNAME: true, FlagDADDR: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: ifname(t.Bridge)},
+	}, drop)
 }

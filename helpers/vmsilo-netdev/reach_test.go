@@ -246,7 +246,21 @@ func TestIsolation(t *testing.T) {
 					t.Errorf("%s reaches %s through the host by the address of %s", own, other, device)
 				}
 			})
+			// One that nobody has looked at.
+			tool(t, "ip", "link", "set", "br0", "address", "52:00:00:00:00:99")
+			b.knownTo("br0", others4, others6)
+			each(func(own, other, device string) {
+				if around(device, own, other) {
+					t.Errorf("%s reaches %s through the host by the address of %s, when the bridge has another", own, other, device)
+				}
+			})
 			tool(t, "nft", "delete", "table", "inet", "vmsilo")
+			each(func(own, other, device string) {
+				if around(device, own, other) {
+					t.Errorf("%s reaches %s through the host by the address of %s, without the table of all guests", own, other, device)
+				}
+			})
+			tool(t, "nft", "delete", "chain", "netdev", "vmsilo-"+a.tap, "detour")
 			each(func(own, other, device string) {
 				if !around(device, own, other) {
 					t.Errorf("%s does not reach %s through the host by the address of %s without the firewall either", own, other, device)
