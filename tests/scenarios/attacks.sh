@@ -34,6 +34,10 @@ for address in 10.200.0.131 fd5c:9a3e:71b0::83; do
   ip neighbour replace $address lladdr 52:00:00:00:02:02 dev bob-23 nud permanent
 done
 
+for address in 10.9.0.3 fd09::3; do
+  ip neighbour replace $address lladdr 52:00:00:00:02:01 dev br0 nud permanent
+done
+
 # Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone. Static is not enough: only
 # what is sticky does not roam, br_fdb_update() of net/bridge/br_fdb.c.
 bridge fdb replace 52:00:00:00:02:01 dev bob-22 master static sticky
@@ -54,6 +58,11 @@ mac_of() { cat "/sys/class/net/$1/address"; }
     echo "udp bad bridge-neighbour lan0 $hop 10.9.0.2 10.9.0.3 9"
     echo "udp bad bridge-neighbour lan0 $hop fd09::2 fd09::3 9"
   done
+  # Around the isolation of the ports, through the host, which takes these addresses for its own.
+  for hop in $(mac_of br0) $(mac_of mallory-22); do
+    echo "udp bad bridge-detour lan0 $hop 10.9.0.2 10.9.0.3 9"
+    echo "udp bad bridge-detour lan0 $hop fd09::2 fd09::3 9"
+  done
   for hop in 52:00:00:00:03:01 ff:ff:ff:ff:ff:ff; do
     echo "udp bad netvm-neighbour zone $hop 10.200.0.101 10.200.0.161 9"
     echo "udp bad netvm-neighbour zone $hop fd5c:9a3e:71b0::65 fd5c:9a3e:71b0::a1 9"
@@ -61,6 +70,7 @@ mac_of() { cat "/sys/class/net/$1/address"; }
   # A port of the host that is open to everybody but guests, on a link that it has no part in.
   echo "udp bad netvm-port zone $(mac_of bob-br) 10.200.0.101 198.51.100.2 9"
   echo "udp bad netvm-port zone $(mac_of bob-br) fd5c:9a3e:71b0::65 2001:db8:1::2 9"
+  echo "tcp bad netvm-port 198.51.100.2 9"
   # The host's ports, on all of its addresses: one is open to this VM, the other is not.
   for port in 'good 7' 'bad 8'; do
     read -r kind number <<<"$port"
@@ -78,10 +88,14 @@ mac_of() { cat "/sys/class/net/$1/address"; }
   done
 } >/shared/mallory/all
 install /usr/local/bin/attacks /shared/mallory/
+# The guest takes the host for its netvm.
+guest mallory "ip neighbour replace 10.200.0.159 lladdr $(mac_of bob-br) dev zone nud permanent"
+guest mallory 'ip route replace 198.51.100.2 via 10.200.0.159 dev zone'
 
 # Where it is counted: on a routed link behind its filter, on a bridge where it leads to others, in front of a netvm, and
 # in front of the neighbours.
 attacks watch behind:routed=mallory-23 into:bridge=port0 into:netvm=bob-37 into:routed-neighbour=bob-23 into:bridge-neighbour=bob-22 \
+  into:bridge-detour=bob-22 \
   into:netvm-neighbour=carol-22 port:port=7 port:port=8 port:netvm-port=9 >>/run/arrived 2>&1 &
 watcher=$!
 check "what arrives is watched" await grep --quiet '^watching$' /run/arrived
@@ -120,6 +134,8 @@ without routed nft delete table netdev vmsilo-mallory-23
 without bridge nft delete table netdev vmsilo-mallory-22
 without netvm nft delete table netdev vmsilo-mallory-24
 without "routed-neighbour port" nft delete table inet vmsilo
+open_detour() { nft 'delete chain netdev vmsilo-mallory-22 detour; delete table inet vmsilo'; }
+without "bridge-detour routed-neighbour port" open_detour
 # The host has no address there, no IPv6, and no way back.
 open_netvm() {
   nft 'delete table netdev vmsilo-bob-br; delete table inet vmsilo'

@@ -6,12 +6,6 @@
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-# host prints all that VMs must leave as it was.
-host() {
-  nft list ruleset
-  ip -brief link | awk '{ print $1, $3 }'
-  grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward 2>/dev/null | sort
-}
 is() { same "$2" "$(systemctl is-active "vmsilo@$1")"; }
 # at VM PROPERTY prints when something was, in microseconds.
 at() { systemctl show --property="$2TimestampMonotonic" --value "vmsilo@$1"; }
@@ -39,7 +33,7 @@ play_internet
 sleep 2 # the addresses of the link are there
 tiny_image /srv/tiny
 systemctl daemon-reload
-before=$(host)
+before=$(host_state)
 
 echo "a client and its netvm"
 check "the netvm starts before its client" start_leaf
@@ -202,5 +196,5 @@ journalctl --sync
 check "they stopped one after the other" in_order \
   "$(journalctl --boot --output=cat --unit=vmsilo@app --unit=vmsilo@vpn --unit=vmsilo@net --grep='^Stopped ')" vmsilo@app vmsilo@vpn vmsilo@net
 check "nothing is left" nothing_left
-check "the host is what it was" diff <(echo "$before") <(host)
+check "the host is what it was" diff <(echo "$before") <(host_state)
 finish

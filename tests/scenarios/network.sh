@@ -9,12 +9,6 @@ play_internet
 # On the host itself: one port that is open to the VM, and one that is not.
 for port in 7 8; do socat "TCP6-LISTEN:$port,fork,ipv6only=0" EXEC:'echo of the host' & done
 
-# host prints all that a VM must leave as it was.
-host() {
-  nft list ruleset
-  ip -brief link | awk '{ print $1, $3 }'
-  grep -r '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward 2>/dev/null | sort
-}
 # Somebody else's, as a container engine has it.
 cat >/root/other.nft <<'END'
 table ip filter {
@@ -24,12 +18,13 @@ table ip filter {
 END
 nft --file /root/other.nft
 sleep 2 # the addresses of the link are there
-before=$(host)
+before=$(host_state)
 
 check "the VM starts" systemctl start vmsilo@wan
 [[ $failures -eq 0 ]] || finish
 check "its addresses are derived" holds "$(guest wan 'ip -color=never -brief address' | tr --squeeze-repeats ' ')" \
   " 10.200.0.97/31 fd5c:9a3e:71b0::61/127 "
+check "it has as many queues as it was given" same "rx-0 rx-1 tx-0 tx-1" "$(guest wan 'ls /sys/class/net/wan/queues' | xargs)"
 check "the host's, too" holds "$(ip -brief address show wan-22)" 10.200.0.96/31 fd5c:9a3e:71b0::60/127
 
 # hears ADDRESS prints what the guest hears at port 7 there.
@@ -102,6 +97,6 @@ check "the VM stops" systemctl stop vmsilo@wan
 check "nothing is left of it" nothing_left
 systemctl stop nftables
 nft --file /root/other.nft
-check "the host is what it was" diff <(echo "$before") <(host)
+check "the host is what it was" diff <(echo "$before") <(host_state)
 check "nobody follows the host's name servers any more" await fails systemctl is-active vmsilo-resolver.path
 finish
