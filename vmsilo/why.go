@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,8 +116,14 @@ func (d *doctor) tellNetwork(name string) {
 			fmt.Fprintf(d.out, "somebody has removed %s, the TAP of its interface %s, which reaches nothing\nhint: systemctl restart %s\n", i.TAP, i.Name, vmunit.Of(name))
 			continue
 		}
-		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service") {
-			fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
+		// The latter has looked for all VMs, and names those that it speaks of. Who looks again says the same again.
+		said := map[string]bool{}
+		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service", "vmsilo-resolver.service") {
+			words := strings.Fields(line)
+			if about := slices.Contains(words, i.TAP) || slices.Contains(words, i.Bridge); about && !said[line] {
+				said[line] = true
+				fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
+			}
 		}
 	}
 	for _, netvm := range m.NetVMs() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -115,13 +116,20 @@ func refresh(folder string) error {
 		return err
 	}
 	return ofThose(slices.Collect(maps.Values(taps)), func(there []*tap) error {
-		return apply(folder, "", func(c *nftables.Conn) error {
+		err := apply(folder, "", func(c *nftables.Conn) error {
 			var errs []error
 			for _, t := range there {
 				errs = append(errs, t.filter(c))
 			}
 			return errors.Join(errs...)
 		})
+		if err != nil {
+			return err
+		}
+		for _, t := range there {
+			t.warn(os.Stderr)
+		}
+		return nil
 	})
 }
 

@@ -37,6 +37,10 @@ func TestBeside(t *testing.T) {
 					}
 				}
 			}
+			said.Reset()
+			if recorded.warn(&said); said.Len() > 0 {
+				t.Errorf("it is let through, and yet: %s", said.String())
+			}
 			g.knownTo(g.tap, guest4, guest6)
 			g.asks(internet, guest4, "203.0.113.53", "198.51.100.2")
 			g.asks(internet, guest6, "2001:db8:2::53", "2001:db8:1::2")

@@ -17,7 +17,8 @@
 // nothing of such a bridge.
 // A TAP of the same owner that an earlier run left is replaced; any other interface of that name is left alone.
 //
-// refresh has the guests with NAT use the host's name servers and interfaces of the moment. FOLDER is that of the records.
+// refresh has the guests with NAT use the host's name servers and interfaces of the moment, and tells again what stands in the way of
+// guests. FOLDER is that of the records.
 package main
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 )
 
 // obstacle is a chain of somebody else's that drops what the host would forward for a guest, or what it would let through to
@@ -19,9 +21,9 @@ type obstacle struct {
 	beside []string
 }
 
-// obstacles finds chains at the hooks that drop all that they do not know. Rules are not read: firewalld, which rejects by one, is
-// known by the name of its table.
-func obstacles(hooks ...*nftables.ChainHook) ([]obstacle, error) {
+// obstacles finds chains at the hooks that drop all that they do not know, and in which no rule names the device, as those of the hints do.
+// What rules do is not looked at: firewalld, which rejects by one, is known by the name of its table.
+func obstacles(device string, hooks ...*nftables.ChainHook) ([]obstacle, error) {
 	c, err := newBatch()
 	if err != nil {
 		return nil, err
@@ -33,11 +35,43 @@ func obstacles(hooks ...*nftables.ChainHook) ([]obstacle, error) {
 	var found []obstacle
 	for _, chain := range chains {
 		drops := chain.Policy != nil && *chain.Policy == nftables.ChainPolicyDrop || chain.Table.Name == "firewalld"
-		if _, known := families[chain.Table.Family]; known && drops && chain.Type == nftables.ChainTypeFilter && at(chain, hooks) {
+		if _, known := families[chain.Table.Family]; !known || !drops || chain.Type != nftables.ChainTypeFilter || !at(chain, hooks) {
+			continue
+		}
+		if named, err := names(c, chain.Table, chain.Name, device, map[string]bool{}); err != nil {
+			return nil, err
+		} else if !named {
 			found = append(found, obstacle{chain, beside(chains, chain)})
 		}
 	}
 	return found, nil
+}
+
+// names tells whether a rule of a chain, or of one that it leads to and that is not among the seen, names a device.
+func names(c *nftables.Conn, table *nftables.Table, chain, device string, seen map[string]bool) (bool, error) {
+	seen[chain] = true
+	rules, err := c.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+	if err != nil {
+		return false, err
+	}
+	for _, rule := range rules {
+		for _, e := range rule.Exprs {
+			switch e := e.(type) {
+			case *expr.Cmp:
+				if string(bytes.TrimRight(e.Data, "\x00")) == device {
+					return true, nil
+				}
+			case *expr.Verdict:
+				if e.Chain == "" || seen[e.Chain] {
+					continue
+				}
+				if found, err := names(c, table, e.Chain, device, seen); found || err != nil {
+					return found, err
+				}
+			}
+		}
+	}
+	return false, nil
 }
 
 // at tells whether the kernel calls a chain at one of the hooks.
@@ -97,9 +131,9 @@ func (t *tap) warn(to io.Writer) {
 	}
 	// To these chains, it is the bridge where packets come from and go to.
 	name := cmp.Or(t.Bridge, t.Name)
-	found, err := obstacles(hooks...)
+	found, err := obstacles(name, hooks...)
 	if err != nil {
-		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: looking for what stands in the way of %s: %v\n", name, err)
+		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: looking for what stands in the way of %s failed: %v\n", name, err)
 	}
 	for _, o := range found {
 		fmt.Fprintf(to, "<4>vmsilo-netdev: warning: chain %q of table \"%s %s\" may drop what %s sends and gets\n<4>hint: %s\n",

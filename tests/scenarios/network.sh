@@ -34,6 +34,8 @@ check "what stands in the way is told" holds "$why" "wan is running" 'warning: c
   "hint: iptables -I DOCKER-USER -i wan-22 -j ACCEPT; iptables -I DOCKER-USER -o wan-22 -j ACCEPT"
 check "and does" same "" "$(hears 203.0.113.53)"
 for way in iifname oifname; do nft add rule ip filter DOCKER-USER $way wan-22 accept; done
+systemctl start vmsilo-resolver
+check "who is let through is told of nothing" same 1 "$(vmsilo why wan | wc --lines)"
 check "TCP, IPv4, under the host's address" same "hello 198.51.100.2" "$(hears 203.0.113.53)"
 check "TCP, IPv6" same "hello [2001:0db8:0001:0000:0000:0000:0000:0002]" "$(hears 2001:db8:2::53)"
 check "ping, IPv4" same ping "$(guest_ping wan AF_INET 1 8 203.0.113.53)"

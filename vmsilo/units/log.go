@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"vmsilo/internal/printable"
 )
@@ -24,12 +25,19 @@ func Log(f *Failure, lines int) []string {
 	return nil
 }
 
-// maxWarnings is how many lines of warnings of a unit are shown.
-const maxWarnings = 20
+// maxWarnings is how many lines of warnings of a unit are read.
+const maxWarnings = 1000
 
-// Warnings returns what a unit that has run well has warned of, as far as the caller may read the journal.
-func (m *Manager) Warnings(ctx context.Context, unit string) []string {
-	id, err := get[[]byte](ctx, m, unit, "Unit", "InvocationID")
+// Warnings returns what that of the units has warned of which was started last, as far as the caller may read the journal.
+func (m *Manager) Warnings(ctx context.Context, units ...string) []string {
+	var last string
+	var begun time.Time
+	for _, unit := range units {
+		if at := m.timestamp(ctx, unit, "InactiveExitTimestamp"); at.After(begun) {
+			last, begun = unit, at
+		}
+	}
+	id, err := get[[]byte](ctx, m, last, "Unit", "InvocationID")
 	if err != nil || len(id) == 0 {
 		return nil
 	}
