@@ -209,9 +209,13 @@ func TestFreeAddresses(t *testing.T) {
 			[]string{"10.9.0.1", "10.8.0.1", "9.9.9.9", "fd09::1", "fd08::1", "2001:db8::1"},
 		},
 		"bridge": {
-			func(t *testing.T) (*guest, observer) { return bridgedWith(t) },
+			func(t *testing.T) (*guest, observer) {
+				places[1].prepare(t)
+				tool(t, "ip", "address", "add", "fe80::98/64", "dev", "br0", "nodad")
+				return bridgedWith(t)
+			},
 			[]string{"10.9.0.2", "9.9.9.9", "223.255.255.255", "2001:db8::1", "fd08::1", "fe80::99"},
-			[]string{"127.0.0.1", "224.0.0.1", "::1", "ff02::1"},
+			[]string{"127.0.0.1", "224.0.0.1", "::1", "ff02::1", "10.9.0.1", "fd09::1", "fe80::98"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,6 +236,16 @@ func TestFreeAddresses(t *testing.T) {
 			for _, address := range c.dropped {
 				if passes(from(address)) {
 					t.Errorf("what is from %s gets through", address)
+				}
+			}
+			claims := map[string][]byte{
+				"10.9.0.1": g.frame(unix.ETH_P_ARP, arp(2, g.mac, "10.9.0.1", "10.9.0.7")),
+				"fd09::1": g.frame(unix.ETH_P_IPV6, packet("fe80::99", everybody6, unix.IPPROTO_ICMPV6,
+					slices.Concat([]byte{neighbourAdvert, 0, 0, 0, 0x20, 0, 0, 0}, ip("fd09::1"), []byte{2, 1}, g.mac))),
+			}
+			for address, frame := range claims {
+				if passes(frame) {
+					t.Errorf("it is heard that it has the host's address %s", address)
 				}
 			}
 			if !passes(g.frame(unix.ETH_P_IP, packet("0.0.0.0", "255.255.255.255", unix.IPPROTO_UDP, question))) {

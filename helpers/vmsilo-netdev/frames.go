@@ -44,8 +44,16 @@ func (t *tap) filter(c *nftables.Conn) error {
 // What a guest says about its own addresses is not looked at further: a wrong MAC address there harms itself alone.
 func (t *tap) filterFrames(c *nftables.Conn) error {
 	table := replaceTable(c, nftables.TableFamilyNetdev, t.frameTable().Name)
-	own4, err4 := addSpans(c, table, "own4", nftables.TypeIPAddr, t.own())
-	own6, err6 := addSpans(c, table, "own6", nftables.TypeIP6Addr, t.own())
+	own := t.own()
+	hosts, err := t.hosts()
+	if err != nil {
+		return err
+	}
+	for _, a := range hosts {
+		own = without(own, a)
+	}
+	own4, err4 := addSpans(c, table, "own4", nftables.TypeIPAddr, own)
+	own6, err6 := addSpans(c, table, "own6", nftables.TypeIP6Addr, own)
 	if err := errors.Join(err4, err6); err != nil {
 		return err
 	}

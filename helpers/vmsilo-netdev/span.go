@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
 )
 
 // span is the addresses from one to another, both included.
@@ -20,13 +21,7 @@ func (t *tap) own() (spans []span) {
 		return append(spans, span{t.linkLocal(), t.linkLocal()})
 	}
 	for _, host := range t.HostAddresses {
-		first, last := host.Masked().Addr(), lastOf(host)
-		if host.Addr() != first {
-			spans = append(spans, span{first, host.Addr().Prev()})
-		}
-		if host.Addr() != last {
-			spans = append(spans, span{host.Addr().Next(), last})
-		}
+		spans = append(spans, without([]span{{host.Masked().Addr(), lastOf(host)}}, host.Addr())...)
 	}
 	anyLinkLocal := span{netip.MustParseAddr("fe80::2"), lastOf(netip.MustParsePrefix("fe80::/10"))}
 	if t.HostAddresses != nil {
@@ -41,6 +36,38 @@ var anywhere = []span{
 	{netip.MustParseAddr("128.0.0.0"), netip.MustParseAddr("223.255.255.255")},
 	{netip.MustParseAddr("2000::"), lastOf(netip.MustParsePrefix("2000::/3"))},
 	{netip.MustParseAddr("fc00::"), lastOf(netip.MustParsePrefix("fc00::/7"))},
+}
+
+// hosts returns the addresses that the host has on the bridge of a TAP, which are not for a guest that may choose.
+func (t *tap) hosts() (hosts []netip.Addr, err error) {
+	bridge, err := netlink.LinkByName(t.Bridge)
+	if err != nil || t.Addresses != nil {
+		// Without an error: there may be no bridge, or somebody may have removed it.
+		return nil, nil
+	}
+	addresses, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(bridge, netlink.FAMILY_ALL) })
+	for _, a := range addresses {
+		ip, _ := netip.AddrFromSlice(a.IP)
+		hosts = append(hosts, ip.Unmap())
+	}
+	return hosts, err
+}
+
+// without returns spans that have all of the given but an address.
+func without(spans []span, a netip.Addr) (rest []span) {
+	for _, s := range spans {
+		if a.BitLen() != s.first.BitLen() || a.Less(s.first) || s.last.Less(a) {
+			rest = append(rest, s)
+			continue
+		}
+		if s.first.Less(a) {
+			rest = append(rest, span{s.first, a.Prev()})
+		}
+		if a.Less(s.last) {
+			rest = append(rest, span{a.Next(), s.last})
+		}
+	}
+	return rest
 }
 
 // linkLocal returns the address that Linux makes of the guest's MAC address: RFC 4291, appendix A.
