@@ -136,7 +136,11 @@ func TestFlushed(t *testing.T) {
 	}
 	// One that is gone has no filter, and is in nobody's way.
 	tool(t, "ip", "link", "delete", "gone-22")
+	tool(t, "nft", "flush", "ruleset")
 	mustRun(t, "refresh", folder)
+	if tables := tool(t, "nft", "list", "tables"); strings.Contains(tables, "gone-22") || !strings.Contains(tables, "demo-22") {
+		t.Error(tables)
+	}
 }
 
 // One whose end comes in the middle of a refresh keeps none of the others from their filters, on kernels that refuse the whole then.

@@ -226,7 +226,11 @@ func TestNetVMRefresh(t *testing.T) {
 		t.Error(changed)
 	}
 	tool(t, "ip", "link", "delete", "n-br")
+	tool(t, "nft", "flush", "ruleset")
 	mustRun(t, "refresh", folder)
+	if tables := tool(t, "nft", "list", "tables"); strings.Contains(tables, "vmsilo-n-br") || !strings.Contains(tables, "vmsilo-n-22") {
+		t.Error(tables)
+	}
 }
 
 // A client without its netvm has nothing: the bridge alone would lead nowhere.
