@@ -111,7 +111,8 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 }
 
 // noDetour adds to a batch that nothing comes back to a bridge through the host, around the isolation of its ports. A bridge takes for the
-// host what is sent to its MAC address or to that of a port, which change; what is handed on between ports does not come by here.
+// host what is sent to its MAC address or to that of a port, which change; what is handed on between ports does not come by here, and
+// what is for everybody is not forwarded.
 func (t *tap) noDetour(c *nftables.Conn, table *nftables.Table) {
 	// A netvm's bridge has no way to the host.
 	if _, err := netlink.LinkByName(t.Bridge); err != nil || t.private() {
@@ -120,7 +121,7 @@ func (t *tap) noDetour(c *nftables.Conn, table *nftables.Table) {
 	chain := baseChain(c, nftables.Chain{
 		Name: "detour", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress, Device: t.Bridge,
 	}, *nftables.ChainPriorityFilter, nftables.ChainPolicyAccept)
-	rule(c, chain, field(ether, etherSource, t.mac()...), match{
+	rule(c, chain, field(ether, etherSource, t.mac()...), metaIs(expr.MetaKeyPKTTYPE, unix.PACKET_HOST), match{
 		&expr.Fib{Register: reg, ResultOIFNAME: true, FlagDADDR: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: ifname(t.Bridge)},
 	}, drop)

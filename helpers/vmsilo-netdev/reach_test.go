@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -83,6 +84,36 @@ func TestHostPorts(t *testing.T) {
 						t.Errorf("%s of %s is not reached without the firewall either", what, address)
 					}
 				}
+			}
+		})
+	}
+}
+
+// A guest finds the host.
+func TestGuestFindsHost(t *testing.T) {
+	for _, p := range places {
+		t.Run(p.name, func(t *testing.T) {
+			namespace(t)
+			p.prepare(t)
+			g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA)...)
+			if p.name == "bridge" {
+				awaitForwarding(t, g.tap)
+			}
+			// The host takes its time to listen.
+			answered := func(question, answer []byte) (yes bool) {
+				for try := 0; try < 20 && !yes; try++ {
+					g.send(question)
+					yes = g.receives(answer, grace)
+				}
+				return yes
+			}
+			if !answered(g.frame(unix.ETH_P_ARP, arp(1, g.mac, own4, "10.9.0.1")), slices.Concat(ip("10.9.0.1"), g.mac, ip(own4))) {
+				t.Error("ARP is not answered")
+			}
+			question := slices.Concat([]byte{neighbourSolicit, 0, 0, 0, 0, 0, 0, 0}, ip("fd09::1"), []byte{1, 1}, g.mac)
+			if !answered(g.frame(unix.ETH_P_IPV6, packet(own6, "ff02::1:ff00:1", unix.IPPROTO_ICMPV6, question)),
+				slices.Concat(ip("fd09::1"), ip(own6), []byte{neighbourAdvert})) {
+				t.Error("neighbour discovery is not answered")
 			}
 		})
 	}
