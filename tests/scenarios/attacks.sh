@@ -37,6 +37,10 @@ done
 for address in 10.9.0.3 fd09::3; do
   ip neighbour replace $address lladdr 52:00:00:00:02:01 dev br0 nud permanent
 done
+# What it sends back to the hostile VM, which holds what that has sent, goes nowhere else once ARP is not filtered.
+for address in 10.9.0.2 fd09::2; do
+  ip neighbour replace $address lladdr 52:00:00:00:01:01 dev br0 nud permanent
+done
 
 # Nor does the bridge forget where it is, whoever says that it is elsewhere once the filter is gone. Static is not enough: only
 # what is sticky does not roam, br_fdb_update() of net/bridge/br_fdb.c.
