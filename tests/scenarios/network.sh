@@ -61,7 +61,7 @@ cp /usr/lib/udev/rules.d/70-vmsilo.rules /shared/wan/
 guest wan 'cp /home/user/70-vmsilo.rules /run/udev/rules.d/ && udevadm control --reload'
 guest wan 'printf "[Service]\nType=oneshot\nExecStart=touch /run/refreshed\n" >/run/systemd/system/vmsilo-resolver.service'
 # wanted INTERFACE prints what udev has systemd start for it.
-wanted() { guest wan "udevadm info --query=property --property=SYSTEMD_WANTS --value /sys/class/net/$1"; }
+wanted() { guest wan "udevadm info --query=property --property=SYSTEMD_WANTS --value /sys/class/net/$1 | cat"; }
 guest wan 'ip tuntap add vm0 mode tap user 70099 && udevadm settle'
 check "one of a VM is not told of" same "" "$(wanted vm0)"
 check "nor has it anything started" fails guest wan 'test -e /run/refreshed'
