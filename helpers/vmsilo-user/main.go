@@ -18,6 +18,7 @@
 // when a file is not a regular file or a block device, when a program cannot be found, or when there are too few huge pages
 // for the guest's memory, and names all of them at once. Files are looked at and never opened: a FIFO in the place of a kernel does not hold it up. What the VM is started
 // with is noted, so that it can be told later that the configuration or the image is another by then: internal/started.
+// A uid that is still another VM's, which was started before the configuration gave its id away, is not given to this one.
 //
 // Options:
 //
@@ -43,6 +44,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"vmsilo/internal/command"
 	"vmsilo/internal/started"
@@ -140,6 +142,10 @@ func add(folder, name string, uid int) error {
 		return err
 	}
 	id := strconv.Itoa(uid)
+	if vm := ownerOf(folder, id); vm != "" && "vmsilo-"+vm != name {
+		return command.Errorf(fmt.Sprintf("systemctl stop vmsilo@%s, which runs with an id that it had before", vm),
+			"uid %d is still that of VM %q", uid, vm)
+	}
 	user := record{
 		UserName: name, UID: &uid, GID: uid, Disposition: "system",
 		HomeDir: "/", Shell: "/usr/sbin/nologin", Locked: true,
@@ -149,6 +155,18 @@ func add(folder, name string, uid int) error {
 		write(folder, name+".user", user), link(folder, name+".user", id+".user"),
 		write(folder, name+".group", group), link(folder, name+".group", id+".group"),
 	)
+}
+
+// ownerOf returns the VM whose user has the uid, or "". What a clean-up that was killed has left is a link without a record.
+func ownerOf(folder, id string) string {
+	target, err := os.Readlink(filepath.Join(folder, id+".user"))
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Lstat(filepath.Join(folder, target)); err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(target, "vmsilo-"), ".user")
 }
 
 // write replaces a record in one step: readers see the old one or the new one.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
+	"vmsilo/internal/command"
 	"vmsilo/internal/started"
 )
 
@@ -65,6 +69,32 @@ func TestRemoveByRecord(t *testing.T) {
 	if left := names(t, folder); left != nil {
 		t.Errorf("left: %q", left)
 	}
+}
+
+// A VM that runs on under a uid that the configuration has given to another VM since keeps it: what that one's processes may
+// do would be this one's, too.
+func TestUIDOfAnother(t *testing.T) {
+	folder := t.TempDir()
+	mustRun(t, folder, "add", "--vm=demo", "--uid=70003")
+	before := names(t, folder)
+	err := run(folder, []string{"add", "--vm=other", "--uid=70003"})
+	var hinted *command.Hinted
+	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), `uid 70003 is still that of VM "demo"`) ||
+		hinted.Hint != "systemctl stop vmsilo@demo, which runs with an id that it had before" {
+		t.Errorf("got %v", err)
+	}
+	if left := names(t, folder); !slices.Equal(left, before) {
+		t.Errorf("%q, and then %q", before, left)
+	}
+	mustRun(t, folder, "remove", "--vm=other")
+	if target, err := os.Readlink(filepath.Join(folder, "70003.user")); target != "vmsilo-demo.user" {
+		t.Errorf("%q, %v", target, err)
+	}
+	// What a clean-up has left that was killed is no VM.
+	if err := os.Remove(filepath.Join(folder, "vmsilo-demo.user")); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, folder, "add", "--vm=other", "--uid=70003")
 }
 
 func TestFolder(t *testing.T) {
