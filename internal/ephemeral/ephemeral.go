@@ -4,8 +4,10 @@ package ephemeral
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -28,9 +30,17 @@ func Create(file string, size int64) error {
 	return nil
 }
 
-// Remove removes a disk. One that is not there is no error.
+// Remove removes a disk, or whatever a VMM that its guest has taken over has put in its place: a folder, too. One that is not
+// there is no error. Links are not followed.
 func Remove(file string) error {
-	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// A folder that its owner may not enter is opened first. What cannot be opened cannot be removed either.
+	_ = filepath.WalkDir(file, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	if err := os.RemoveAll(file); err != nil {
 		return fmt.Errorf("removing disk %q: %w", file, err)
 	}
 	return nil

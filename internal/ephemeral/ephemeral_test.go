@@ -1,7 +1,9 @@
 package ephemeral
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -40,21 +42,37 @@ func TestCreateAndRemove(t *testing.T) {
 
 // What a VMM that its guest has taken over has left in its place is replaced, and not followed.
 func TestCreateReplaces(t *testing.T) {
-	file, other := filepath.Join(t.TempDir(), "ephemeral.qcow2"), filepath.Join(t.TempDir(), "other")
-	if err := os.WriteFile(other, []byte("another's"), 0o600); err != nil {
+	file, others := filepath.Join(t.TempDir(), "ephemeral.qcow2"), t.TempDir()
+	other := filepath.Join(others, "other")
+	if err := errors.Join(os.WriteFile(other, []byte("another's"), 0o600), os.Chmod(others, 0o750)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(other, file); err != nil {
-		t.Fatal(err)
-	}
-	if err := Create(file, 1<<20); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
-		t.Errorf("%v, %v", info, err)
-	}
-	if data, err := os.ReadFile(other); err != nil || string(data) != "another's" {
-		t.Errorf("%q, %v", data, err)
+	for _, plant := range []string{
+		`ln -s "$2/other" "$1"`,
+		`ln -s "$2" "$1"`,
+		`mkdir -p "$1/x/y" && ln -s "$2" "$1/x/link" && ln -s "$2/other" "$1/x/y/z"`,
+		// Not even its owner enters it.
+		`mkdir -p "$1/x/y" && touch "$1/x/y/z" && chmod 000 "$1/x/y" "$1/x" "$1"`,
+		`mkfifo "$1"`,
+	} {
+		if out, err := exec.Command("sh", "-c", plant, "sh", file, others).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", plant, err, out)
+		}
+		if err := Create(file, 1<<20); err != nil {
+			t.Fatalf("%s: %v", plant, err)
+		}
+		if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s: %v, %v", plant, info, err)
+		}
+		if data, err := os.ReadFile(other); err != nil || string(data) != "another's" {
+			t.Errorf("%s: %q, %v", plant, data, err)
+		}
+		if info, err := os.Stat(others); err != nil || info.Mode().Perm() != 0o750 {
+			t.Errorf("%s: %v, %v", plant, info, err)
+		}
+		if err := Remove(file); err != nil {
+			t.Fatalf("%s: %v", plant, err)
+		}
 	}
 }
 

@@ -22,12 +22,15 @@ cut() {
 
 if [[ ${1:-} != again ]]; then
   tiny_image /srv/tiny deaf
+  # As a VMM leaves it that its guest has taken over.
+  mkdir --parents /var/lib/vmsilo/gone/ephemeral.qcow2/x
   echo 0 >/root/cuts
   cut
 fi
 what="after ${phases[$(cat /root/cuts) - 1]}"
 check "$what: the disk was there" test -e /var/lib/vmsilo/victim
 check "$what: nothing is left" nothing_left victim
+check "$what: nor what was in the place of a disk" fails test -e /var/lib/vmsilo/gone/ephemeral.qcow2
 check "$what: the VM does not run" same inactive "$(systemctl is-active vmsilo@victim)"
 check "$what: no unit has failed" same '' "$(systemctl list-units --failed --plain --no-legend 'vmsilo*')"
 [[ $failures -eq 0 ]] || finish

@@ -120,6 +120,11 @@ qcow2_over() {
   { printf 'QFI\373\0\0\0\003\0\0\0\0\0\0\002\0\0\0\0\013'; head --bytes=492 /dev/zero; printf '/etc/shadow'; } |
     dd of="$1" conv=notrunc status=none
 }
+# A folder that is not empty, and that its owner may not enter.
+closed_folder() {
+  # shellcheck disable=SC2016 # for sh
+  setpriv --reuid=70015 --regid=70015 --clear-groups sh -c 'mkdir -p "$0/x/y" && chmod 0 "$0/x" "$0"' "$1"
+}
 printf 'id = 14\nhypervisor = "qemu"\nimage = "/srv/image"\nroot = "/srv/files/root"\n[network.interfaces.lan0]\n' | write raw-qemu
 printf 'id = 17\nimage = "/srv/image"\nroot = "/srv/files/root"\nshared_home = false\n' | write raw-crosvm
 truncate --size=1M /srv/files/root
@@ -134,7 +139,7 @@ if [[ -e /usr/libexec/virtiofsd ]]; then
   rm /usr/local/bin/crosvm
   # What a VMM that its guest has taken over could leave: each start has a new disk in its place.
   planted=/var/lib/vmsilo/planted/ephemeral.qcow2
-  for plant in 'ln -sf /etc/passwd' 'qcow2_over'; do
+  for plant in 'ln -sf /etc/passwd' 'qcow2_over' 'closed_folder'; do
     install --directory --owner=70015 --group=70015 /var/lib/vmsilo/planted
     $plant "$planted"
     systemctl start --no-block vmsilo@planted
