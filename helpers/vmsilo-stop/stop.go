@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/control"
+	"vmsilo/internal/printable"
 )
 
 // step is one way to end a VM.
@@ -37,7 +39,8 @@ func stop(process int, steps []step, timeout time.Duration) error {
 		if err == nil {
 			return nil
 		}
-		fmt.Printf("%s: %v\n", s.what, err)
+		// What the guest or the VMM has answered is part of it: of one line, and no more than text.
+		fmt.Printf("%s: %s\n", s.what, strings.Map(printable.Rune, err.Error()))
 	}
 	if err := unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("killing the VMM: %w", err)

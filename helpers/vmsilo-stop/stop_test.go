@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -22,6 +25,8 @@ type vm struct {
 	kill   func()
 	ended  chan struct{}
 
+	// refuse is why its VMM does not do what it is asked for, or "".
+	refuse string
 	// resumed tells that it was told to go on.
 	resumed atomic.Bool
 
@@ -73,7 +78,11 @@ func newVM(t *testing.T, socket, word string) *vm {
 				_, _ = io.WriteString(conn, "HTTP/1.1 204 \r\nServer: Cloud Hypervisor API\r\n\r\n")
 				continue
 			}
-			_, _ = io.WriteString(conn, "{\"event\": \"RTC_CHANGE\", \"data\": {}}\n{\"return\": {}}\n")
+			answer := "{\"return\": {}}"
+			if desc, _ := json.Marshal(v.refuse); v.refuse != "" && !strings.Contains(said, "qmp_capabilities") {
+				answer = fmt.Sprintf("{\"error\": {\"desc\": %s}}", desc)
+			}
+			_, _ = io.WriteString(conn, "{\"event\": \"RTC_CHANGE\", \"data\": {}}\n"+answer+"\n")
 		}
 	})
 	return v
@@ -222,6 +231,33 @@ func TestBadGuests(t *testing.T) {
 				t.Errorf("%v after %v", err, took)
 			}
 		})
+	}
+}
+
+// What a guest or a VMM says does not begin a line of its own among the host's, nor act on a terminal.
+func TestForgedLines(t *testing.T) {
+	v := newVM(t, "qmp.sock", "quit")
+	v.refuse = "no\nforged: by the VMM\r\x1b[2J"
+	v.guest(t, "OK 1\n", "vmsilo1\n\x85\x00\x00\x1d\x7dno\nforged: by the guest\xff\x1b[2J", func() {})
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stdout
+	os.Stdout = log
+	_, err = v.stop("2s")
+	os.Stdout = before
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(log.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "asking the guest to power off: ") || !strings.HasPrefix(lines[1], "pressing the power button: ") ||
+		!strings.Contains(lines[0], "by the guest") || !strings.Contains(lines[1], "by the VMM") || strings.ContainsAny(string(text), "\r\x1b") {
+		t.Errorf("%q", text)
 	}
 }
 
