@@ -235,6 +235,9 @@ var open = map[string][]string{
 var shown = map[string][]string{
 	"":                        {"BindPaths", "BindReadOnlyPaths", "PrivateIPC", "SystemCallErrorNumber", "TemporaryFileSystem"},
 	"vmsilo@.service":         {"DeviceAllow", "LimitCORE"},
+	"vmsilo-vsock@.service":   {"LimitCORE"},
+	"vmsilo-share@.service":   {"LimitCORE"},
+	"vmsilo-sound@.service":   {"LimitCORE"},
 	"vmsilo-netdev@.service":  {"DeviceAllow", "ReadWritePaths"},
 	"vmsilo-pci@.service":     {"ReadWritePaths"},
 	"vmsilo-resolver.service": {"ReadWritePaths"},

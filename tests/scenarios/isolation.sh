@@ -151,7 +151,9 @@ check "the vsock device has none" same "" "$(saw vmsilo-vsock@a devices)"
 check "the VMM of a, as virtiofsd, may ask for what it does not get" same "Operation not permitted, Operation not permitted" \
   "$(saw vmsilo@a filter), $(saw vmsilo-share@a:home.service filter)"
 check "what is vmsilo's own may not" same "" "$(saw vmsilo-notify@a filter)"
-check "the guest's memory is in no core dump" same 0 "$(saw vmsilo@a core)"
+for unit in vmsilo@a vmsilo-vsock@a vmsilo-share@a:home.service; do
+  check "$unit: the guest's memory is in no core dump" same 0 "$(saw "$unit" core)"
+done
 
 echo "other users of the host"
 check "the sockets of b are these" same "b.console b.run b.vmm b/vmm/console.sock b/vmm/qmp.sock b/vsock/host.sock b/vsock/host.sock_5001 b/vsock/vhost.sock b:home.sock" \

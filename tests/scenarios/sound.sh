@@ -79,6 +79,8 @@ check "and listen to their VMMs" await test -S /run/vmsilo/speaker/sound/vhost.s
 check "alice has no session" fails test -e /run/user/1000
 check "the device is the VM's user's, the way to PipeWire alice's" same "vmsilo-speaker alice" \
   "$(runs_as vmsilo-sound@speaker) $(runs_as vmsilo-pipewire@speaker)"
+check "what the device has of its guest's memory is in no core dump" same 0 \
+  "$(prlimit --core --output=HARD --noheadings --pid="$(systemctl show --property=MainPID --value vmsilo-sound@speaker)" | xargs)"
 check "nothing plays" fails plays speaker
 check "and the journal says why" said speaker "no PipeWire of the VM's user"
 
