@@ -240,7 +240,7 @@ var open = map[string][]string{
 	"vmsilo-status.service": {"IPAddressDeny=", "PrivateNetwork=", "PrivateTmp=", "PrivateUsers=", "ProtectHome="},
 }
 
-// seen are the settings that systemd-analyze security does not look at. tests/scenarios/isolation.sh takes each of them out of
+// seen are the settings that systemd-analyze security does not look at. tests/scenarios/hardening.sh takes each of them out of
 // each service in its turn, and compares what a process sees there with what it has to.
 var seen = []string{
 	"BindPaths", "BindReadOnlyPaths", "DeviceAllow", "InaccessiblePaths", "LimitCORE", "PrivateIPC", "ReadOnlyPaths", "ReadWritePaths",
