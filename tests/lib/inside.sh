@@ -106,7 +106,7 @@ leftovers() {
   local vm path word
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
-    # shellcheck disable=SC2231 # the VM may be a pattern
+    # shellcheck disable=SC2231,SC2046 # the VM may be a pattern, and its owner is two words or four
     for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/.netvm/$vm /run/vmsilo/.pci/$vm /run/vmsilo/.pci/$vm.* /sys/class/net/$vm-br /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
@@ -118,12 +118,21 @@ leftovers() {
     pgrep --list-full --full "(qemu-system|crosvm|cloud-hypervisor|vhost-device|virtiofsd|vmsilo-).*[/=]$word\b" | sed 's/^/left: process /'
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
+    # The folder of its disk stays.
+    find /run /var /tmp /dev/shm -xdev $(owned_by "$vm") -not -regex '/var/lib/vmsilo/[^/]*' -printf 'left: %p of uid %U\n' 2>/dev/null
     grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.vmm|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }
 
-# nothing_left VM… waits until nothing is left of the VMs: a second is what it may take, three where another guest boots
-# beside this host.
+# owned_by VM prints how find(1) tells files of the VM's user, or with * of any VM's.
+owned_by() {
+  local id
+  id=$(sed -n 's/^id = //p' "/etc/vmsilo/$1.toml" 2>/dev/null)
+  if [[ $1 == '*' ]]; then echo -uid +70002 -uid -80000; elif [[ -n $id ]]; then echo -uid $((70000 + id)); else echo -false; fi
+}
+
+# nothing_left VM… waits until nothing is left of the VMs: a second is what it may take, three on a machine that is busy, as
+# where another guest boots beside this host.
 nothing_left() {
   local try left
   for try in {1..30}; do

@@ -1,13 +1,14 @@
 #!/bin/bash
 # A hundred starts and stops, of four VMs at a time, leave nothing: no file, no descriptor, no unit, no memory of PID 1.
-# With cycles=125 they are five hundred, which take some minutes of both processors.
+# A file named cycles that holds 125 makes them five hundred, which take some minutes of both processors:
+# echo 125 >/tmp/cycles && tests/host --no-image --release=trixie run tests/scenarios/cycles.sh /tmp/cycles
 # host: --no-image --release=trixie
 # Some functions are called by name.
 # shellcheck disable=SC2317
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
-vms=4 cycles=25
+vms=4 cycles=$(cat /etc/vmsilo/cycles 2>/dev/null || echo 25)
 
 # count WHEN prints what must not grow, and leaves what that is in /root/WHEN-….
 count() {

@@ -64,6 +64,7 @@ explained() {
   vmsilo-demand* | vmsilo-notify*) ;;
   *' killed while starting' | vmsilo-qemu\ * | vmsilo-share\ *) echo "$start" ;;
   *' killed in the start, '* | vmsilo-down\ *) echo "Failed to start ${1%% *}@victim.*" ;;
+  'vmsilo-idle killed'*) echo 'Failed to start vmsilo-idle@victim.*' ;;
   'vmm/qmp.sock deleted') echo 'vmsilo-stop: error: the VM had to be killed after .*' ;;
   '/var is full') echo "$start|vmsilo-qemu: error: creating disk .*: No space left on device" ;;
   '/run is full') echo 'Failed to start vmsilo-user@victim.*|error: adding user .*|write /run/userdb/.*: no space left on device' ;;
@@ -155,11 +156,14 @@ helper_killed() {
   done
 }
 
-# vmsilo-down sees itself and no shell; a stand-in needs one.
-install -D /dev/stdin /etc/systemd/system/vmsilo-down@.service.d/shell.conf <<'END'
+# These see themselves and no shell; a stand-in needs one.
+for unit in down idle machine; do
+  install -D /dev/stdin "/etc/systemd/system/vmsilo-$unit@.service.d/shell.conf" <<'END'
 [Service]
 BindReadOnlyPaths=/usr /usr/bin:/bin /usr/lib:/lib /usr/lib64:/lib64
 END
+done
+truncate --size=1M /srv/disk
 systemctl daemon-reload
 tiny_image /srv/tiny
 tiny_image /srv/deaf deaf
@@ -183,7 +187,10 @@ printf x | socat -u - UNIX-CONNECT:/run/vmsilo/victim/vsock/host.sock_5001
 kill_it vmsilo-notify@victim starting
 ready victim
 settled "vmsilo-notify@victim killed while starting" active
-for part in run console; do
+at starting
+check "vmsilo-await is killed while starting" systemctl kill --kill-whom=control --signal=KILL vmsilo@victim
+settled "vmsilo-await killed while starting" failed
+for part in run console vmm; do
   at running
   # The guest is up a moment before this is there.
   await test -S "/run/vmsilo/victim.$part"
@@ -213,6 +220,26 @@ done
 
 echo "a helper is killed"
 for each in user netdev home; do helper_killed "vmsilo-$each" start; done
+# Who asks it waits for the next one.
+stand_in vmsilo-lend 'kill -STOP $$'
+begin
+check "vmsilo-lend killed in the start: it runs" await stopped
+restore
+pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+ready victim
+wait "$starting"
+check "vmsilo-lend killed in the start: the VM is up" same 0 $?
+settled "vmsilo-lend killed in the start" active
+for unit in machine idle; do
+  at running
+  program=vmsilo-${unit/idle/demand}
+  stand_in "$program" 'kill -STOP $$'
+  systemctl restart --no-block "vmsilo-$unit@victim"
+  check "vmsilo-$unit killed while running: it runs" await stopped
+  restore
+  pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+  settled "vmsilo-$unit killed while running" active
+done
 # These become another program when they are done.
 for each in qemu share; do helper_killed "vmsilo-$each" start 1; done
 for each in stop netdev disk user down; do helper_killed "vmsilo-$each" stop; done

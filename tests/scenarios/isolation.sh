@@ -42,8 +42,12 @@ all() {
 
 main_pid() { systemctl show --property=MainPID --value "$1"; }
 runs_as() { ps --format=user:32= "$(main_pid "$1")"; }
-processes() {
-  for unit in "vmsilo@$1" "vmsilo-vsock@$1" "vmsilo-share@$1:home"; do main_pid "$unit"; done
+# processes VM prints all of them, of which there are several in a service.
+processes() { cat "/sys/fs/cgroup/vmsilo.slice/vmsilo-$1.slice"/*/cgroup.procs; }
+# users VM prints whose they are. What hears the guest is there for a moment.
+users() {
+  ps --no-headers --format=user:32=,comm= --pid "$(processes "$1" | paste --serial --delimiters=,)" | grep --invert-match vmsilo-notify |
+    sort --unique | awk '{ print $1, $2 }'
 }
 sockets() { find /run/vmsilo -type s -path "/run/vmsilo/$1[/.:]*" -printf '%P\n' | sort; }
 connect() { perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) && connect(S, pack_sockaddr_un("/run/vmsilo/$ARGV[0]")) or die "$!\n"' "$1"; }
@@ -111,6 +115,11 @@ for vm in a b c; do
 done
 check "a: its folder is served by alice" same alice "$(runs_as vmsilo-share@a:home)"
 check "b: and b's by bob" same bob "$(runs_as vmsilo-share@b:home)"
+for each in "a alice" "b bob"; do
+  vm=${each% *}
+  check "$vm: all of its processes" same "${each#* } virtiofsd vmsilo-$vm qemu-system-x86 vmsilo-$vm vhost-device-vs vmsilo-$vm vmsilo-qemu" \
+    "$(users "$vm" | xargs)"
+done
 check "nothing runs as root" fails pgrep --list-full --uid=root --full '(^|/)(qemu-system|vhost-device|virtiofsd|vmsilo-)'
 check "a console is carried" as alice bash -c 'connect "$0"' a.console
 
