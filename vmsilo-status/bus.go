@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log"
@@ -25,34 +27,34 @@ const (
 // bus is the connection where the service answers.
 type bus struct {
 	conn *dbus.Conn
+	gate *gate
 	// messages are calls, and signals of the bus itself, in the order in which they came.
-	messages chan *dbus.Message
-	// stuck ends the process when an answer is not taken.
-	stuck *time.Timer
+	messages chan *message
+	// stuck tells that the bus has taken nothing for too long.
+	stuck bool
+	// serial is that of the last message.
+	serial uint32
 }
 
-// connect connects to the system bus, or the one that DBUS_SYSTEM_BUS_ADDRESS names.
+// connect connects to the system bus, or the one that DBUS_SYSTEM_BUS_ADDRESS names, which may take nothing for so long.
 //
 // godbus answers each call in a goroutine of its own, and so holds as many as somebody sends. Here they are taken out before
 // that, one after the other, by who reads the channel.
-func connect() (*bus, error) {
-	b := &bus{messages: make(chan *dbus.Message, maxQueue)}
-	b.stuck = time.AfterFunc(patience, func() {
-		log.Printf("error: the bus takes no answer for %v", patience)
-		os.Exit(1)
-	})
-	b.stuck.Stop()
-	conn, err := dbus.ConnectSystemBus(dbus.WithIncomingInterceptor(func(m *dbus.Message) {
-		isBus := m.Type == dbus.TypeSignal && header[string](m, dbus.FieldSender) == ofBus
-		if m.Type == dbus.TypeMethodCall || isBus {
-			taken := *m
-			b.messages <- &taken
-		}
-		if m.Type == dbus.TypeMethodCall || m.Type == dbus.TypeSignal && !isBus {
-			// Of a type that it does not know, godbus makes nothing. What names it has the bus tells it by signals.
-			m.Type = 0
-		}
-	}))
+func connect(patience time.Duration) (*bus, error) {
+	b := &bus{messages: make(chan *message, maxQueue), serial: firstSerial}
+	b.gate = &gate{
+		patience: patience,
+		// What answers its own calls is the bus's, too.
+		hears: func(m *message) bool { return m.kind == dbus.TypeMethodCall || m.sender == ofBus },
+		takes: func(m *message) bool {
+			if m.kind != dbus.TypeMethodCall && m.kind != dbus.TypeSignal {
+				return false
+			}
+			b.messages <- m
+			return true
+		},
+	}
+	conn, err := b.gate.open()
 	if err != nil {
 		return nil, err
 	}
@@ -75,39 +77,62 @@ func (b *bus) own() error {
 	return nil
 }
 
-// send sends a message.
-func (b *bus) send(m *dbus.Message) {
-	b.stuck.Reset(patience)
-	defer b.stuck.Stop()
-	if call := b.conn.Send(m, nil); call.Err != nil {
-		log.Printf("error: sending a message: %v", call.Err)
+// firstSerial is beyond those that godbus gives to its own calls.
+const firstSerial = 1 << 31
+
+// send sends a message. The error is that of a message that is none.
+func (b *bus) send(m *dbus.Message) error {
+	var out bytes.Buffer
+	if err := m.EncodeTo(&out, binary.LittleEndian); err != nil {
+		return err
+	}
+	b.serial = max(b.serial+1, firstSerial)
+	binary.LittleEndian.PutUint32(out.Bytes()[8:], b.serial)
+	b.write(out.Bytes())
+	return nil
+}
+
+// write writes a message. That the bus is gone is seen by who reads.
+func (b *bus) write(m []byte) {
+	if b.stuck {
+		return
+	}
+	if _, err := b.gate.Write(m); errors.Is(err, os.ErrDeadlineExceeded) {
+		log.Printf("warning: the bus takes nothing for %v: leaving", b.gate.patience)
+		b.stuck = true
 	}
 }
 
 // reply answers a call, unless the caller wants no answer.
-func (b *bus) reply(to *dbus.Message, body []any, failure *dbus.Error) {
-	if to.Flags&dbus.FlagNoReplyExpected != 0 {
+func (b *bus) reply(to *message, body []any, failure *dbus.Error) {
+	if to.flags&dbus.FlagNoReplyExpected != 0 {
 		return
 	}
-	m := &dbus.Message{Type: dbus.TypeMethodReply, Body: body}
-	m.Headers = map[dbus.HeaderField]dbus.Variant{
-		dbus.FieldDestination: to.Headers[dbus.FieldSender],
-		dbus.FieldReplySerial: dbus.MakeVariant(to.Serial()),
-	}
+	m := &dbus.Message{Type: dbus.TypeMethodReply, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldDestination: dbus.MakeVariant(to.sender),
+		dbus.FieldReplySerial: dbus.MakeVariant(to.serial),
+	}}
 	if failure != nil {
 		m.Type, m.Body = dbus.TypeError, failure.Body
 		m.Headers[dbus.FieldErrorName] = dbus.MakeVariant(failure.Name)
 	}
-	b.send(signed(m))
+	if err := b.send(signed(m)); err != nil {
+		log.Printf("error: answering %s: %v", to.member, err)
+		if failure == nil {
+			b.reply(to, nil, dbus.MakeFailedError(err))
+		}
+	}
 }
 
 // emit sends a signal to whoever listens.
 func (b *bus) emit(path dbus.ObjectPath, iface, member string, body ...any) {
-	b.send(signed(&dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
+	if err := b.send(signed(&dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldPath:      dbus.MakeVariant(path),
 		dbus.FieldInterface: dbus.MakeVariant(iface),
 		dbus.FieldMember:    dbus.MakeVariant(member),
-	}}))
+	}})); err != nil {
+		log.Printf("error: telling %s: %v", member, err)
+	}
 }
 
 func signed(m *dbus.Message) *dbus.Message {
@@ -115,10 +140,4 @@ func signed(m *dbus.Message) *dbus.Message {
 		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(m.Body...))
 	}
 	return m
-}
-
-// header returns a field of a message's header, or the zero value.
-func header[T any](m *dbus.Message, field dbus.HeaderField) T {
-	value, _ := m.Headers[field].Value().(T)
-	return value
 }

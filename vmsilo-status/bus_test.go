@@ -27,10 +27,13 @@ type host struct {
 	ended          chan error
 }
 
-// newHost returns a host with a VM "my-vm" that is configured well, and one that is not, named "bad".
-func newHost(t *testing.T, stay time.Duration) *host {
+// startBus starts a bus, which is the system's for this test.
+func startBus(t *testing.T, options ...string) {
 	t.Helper()
-	daemon := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
+	if len(options) == 0 {
+		options = []string{"--session"}
+	}
+	daemon := exec.Command("dbus-daemon", append(options, "--nofork", "--print-address")...)
 	out, err := daemon.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -47,10 +50,16 @@ func newHost(t *testing.T, stay time.Duration) *host {
 		t.Fatal(err)
 	}
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", strings.TrimSpace(address))
+}
+
+// newHost returns a host with a VM "my-vm" that is configured well, and one that is not, named "bad".
+func newHost(t *testing.T, stay time.Duration) *host {
+	t.Helper()
+	startBus(t)
 	h := &host{t: t, systemd: make(chan news), configurations: make(chan *configuration), folder: t.TempDir(), ended: make(chan error, 1)}
 	h.write("my-vm", "id = 3\nhypervisor = \"qemu\"\n")
 	h.write("bad", "id = 4\nmemroy = 5\n")
-	bus, err := connect()
+	bus, err := connect(patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +147,8 @@ func TestErrors(t *testing.T) {
 		{vms, properties + ".GetAll", unknownInterface, []any{""}},
 		{vms, objectManager + ".GetManagedObjects", unknownInterface, nil},
 		{root, managerInterface + ".GetVM", busName + ".Error.NoSuchVM", []any{"none"}},
-		{root, managerInterface + ".GetVM", busName + ".Error.NoSuchVM", []any{long}},
+		{root, managerInterface + ".GetVM", busName + ".Error.NoSuchVM", []any{long[:60<<10]}},
+		{root, managerInterface + ".GetVM", invalidArgs, []any{long}},
 		{root, managerInterface + ".GetVM", busName + ".Error.NoSuchVM", []any{"../my-vm\n"}},
 		{root, managerInterface + ".GetVM", invalidArgs, nil},
 		{root, managerInterface + ".GetVM", invalidArgs, []any{uint32(5)}},

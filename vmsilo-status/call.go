@@ -34,30 +34,38 @@ type object struct {
 // method is a method: what it takes, as a signature, and what answers.
 type method struct {
 	takes string
-	call  func(s *service, o object, m *dbus.Message) ([]any, *dbus.Error)
+	call  func(s *service, o object, c call) ([]any, *dbus.Error)
+}
+
+// call is what a method takes of a call: its strings, which come before anything else, and the unique name of the caller.
+type call struct {
+	args []string
+	by   string
 }
 
 // answer answers a call.
-func (s *service) answer(m *dbus.Message) ([]any, *dbus.Error) {
-	path := header[dbus.ObjectPath](m, dbus.FieldPath)
-	o, ok := s.objectAt(path)
+func (s *service) answer(m *message) ([]any, *dbus.Error) {
+	o, ok := s.objectAt(dbus.ObjectPath(m.path))
 	if !ok {
-		return nil, failure(unknownObject, "there is no object %s", brief(string(path)))
+		return nil, failure(unknownObject, "there is no object %s", brief(m.path))
 	}
-	member := header[string](m, dbus.FieldMember)
-	interfaces, err := o.named(header[string](m, dbus.FieldInterface))
+	interfaces, err := o.named(m.iface)
 	if err != nil {
 		return nil, err
 	}
-	n := slices.IndexFunc(interfaces, func(i iface) bool { return i.methods[member].call != nil })
+	n := slices.IndexFunc(interfaces, func(i iface) bool { return i.methods[m.member].call != nil })
 	if n < 0 {
-		return nil, failure(unknownMethod, "object %s has no method %s of that interface", path, brief(member))
+		return nil, failure(unknownMethod, "object %s has no method %s of that interface", m.path, brief(m.member))
 	}
-	found := interfaces[n].methods[member]
-	if takes := header[dbus.Signature](m, dbus.FieldSignature).String(); takes != found.takes {
-		return nil, failure(invalidArgs, "%s takes %q, and got %s", member, found.takes, brief(takes))
+	found := interfaces[n].methods[m.member]
+	if m.signature != found.takes {
+		return nil, failure(invalidArgs, "%s takes %q, and got %s", m.member, found.takes, brief(m.signature))
 	}
-	return found.call(s, o, m)
+	args, ok := m.strings(strings.Count(found.takes, "s"))
+	if !ok {
+		return nil, failure(invalidArgs, "the arguments of %s are not what their signature says, or longer than %d bytes", m.member, maxArguments)
+	}
+	return found.call(s, o, call{args, m.sender})
 }
 
 // objectAt returns what is at a path.

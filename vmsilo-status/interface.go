@@ -36,13 +36,13 @@ func newTables() tables {
 func common() []iface {
 	return []iface{
 		newInterface(peer, nil, nil,
-			does("Ping", "", nil, func(*service, object, *dbus.Message) ([]any, *dbus.Error) { return nil, nil }),
-			does("GetMachineId", "", args("machine_uuid", "s"), func(*service, object, *dbus.Message) ([]any, *dbus.Error) {
+			does("Ping", "", nil, func(*service, object, call) ([]any, *dbus.Error) { return nil, nil }),
+			does("GetMachineId", "", args("machine_uuid", "s"), func(*service, object, call) ([]any, *dbus.Error) {
 				id, err := machineID()
 				return []any{id}, err
 			})),
 		newInterface(introspectable, nil, nil,
-			does("Introspect", "", args("xml_data", "s"), func(s *service, o object, _ *dbus.Message) ([]any, *dbus.Error) {
+			does("Introspect", "", args("xml_data", "s"), func(s *service, o object, _ call) ([]any, *dbus.Error) {
 				return []any{s.introspect(o)}, nil
 			})),
 	}
@@ -53,18 +53,18 @@ func propertiesInterface() iface {
 		"interface_name", "s", "changed_properties", "a{sv}", "invalidated_properties", "as")}}
 	return newInterface(properties, nil, signals,
 		does("Get", "ss", args("interface_name", "s", "property_name", "s", "value", "v"),
-			func(_ *service, o object, m *dbus.Message) ([]any, *dbus.Error) {
-				value, err := o.getOne(m.Body[0].(string), m.Body[1].(string))
+			func(_ *service, o object, c call) ([]any, *dbus.Error) {
+				value, err := o.getOne(c.args[0], c.args[1])
 				return []any{value}, err
 			}),
 		does("GetAll", "s", args("interface_name", "s", "props", "a{sv}"),
-			func(_ *service, o object, m *dbus.Message) ([]any, *dbus.Error) {
-				values, err := o.getAll(m.Body[0].(string))
+			func(_ *service, o object, c call) ([]any, *dbus.Error) {
+				values, err := o.getAll(c.args[0])
 				return []any{values}, err
 			}),
 		does("Set", "ssv", args("interface_name", "s", "property_name", "s", "value", "v"),
-			func(_ *service, o object, m *dbus.Message) ([]any, *dbus.Error) {
-				return nil, o.set(m.Body[0].(string), m.Body[1].(string))
+			func(_ *service, o object, c call) ([]any, *dbus.Error) {
+				return nil, o.set(c.args[0], c.args[1])
 			}))
 }
 
@@ -75,23 +75,23 @@ func objectManagerInterface() iface {
 	}
 	return newInterface(objectManager, nil, signals,
 		does("GetManagedObjects", "", args("object_paths_interfaces_and_properties", "a{oa{sa{sv}}}"),
-			func(s *service, _ object, _ *dbus.Message) ([]any, *dbus.Error) { return []any{s.managed()}, nil }))
+			func(s *service, _ object, _ call) ([]any, *dbus.Error) { return []any{s.managed()}, nil }))
 }
 
 func managerOwnInterface() iface {
 	return newInterface(managerInterface, describe(managerProperties), nil,
 		does("ListVMs", "", args("vms", "a(sso)"),
-			func(s *service, _ object, _ *dbus.Message) ([]any, *dbus.Error) { return []any{s.listVMs()}, nil }),
+			func(s *service, _ object, _ call) ([]any, *dbus.Error) { return []any{s.listVMs()}, nil }),
 		does("GetVM", "s", args("name", "s", "vm", "o"),
-			func(s *service, _ object, m *dbus.Message) ([]any, *dbus.Error) {
-				path, err := s.getVM(m.Body[0].(string))
+			func(s *service, _ object, c call) ([]any, *dbus.Error) {
+				path, err := s.getVM(c.args[0])
 				return []any{path}, err
 			}),
-		does("Subscribe", "", nil, func(s *service, _ object, m *dbus.Message) ([]any, *dbus.Error) {
-			return nil, s.subscribe(header[string](m, dbus.FieldSender))
+		does("Subscribe", "", nil, func(s *service, _ object, c call) ([]any, *dbus.Error) {
+			return nil, s.subscribe(c.by)
 		}),
-		does("Unsubscribe", "", nil, func(s *service, _ object, m *dbus.Message) ([]any, *dbus.Error) {
-			return nil, s.unsubscribe(header[string](m, dbus.FieldSender))
+		does("Unsubscribe", "", nil, func(s *service, _ object, c call) ([]any, *dbus.Error) {
+			return nil, s.unsubscribe(c.by)
 		}))
 }
 
@@ -103,7 +103,7 @@ type named struct {
 }
 
 // does is a method that takes as many of the arguments as its signature has, each of one letter, and returns the others.
-func does(name, takes string, all []introspect.Arg, call func(*service, object, *dbus.Message) ([]any, *dbus.Error)) named {
+func does(name, takes string, all []introspect.Arg, call func(*service, object, call) ([]any, *dbus.Error)) named {
 	for n := range all {
 		all[n].Direction = "out"
 		if n < len(takes) {

@@ -45,7 +45,7 @@ func run(args []string) error {
 		return fmt.Errorf("following the configuration: %w", err)
 	}
 	systemd := listen()
-	bus, err := connect()
+	bus, err := connect(patience)
 	if err != nil {
 		return fmt.Errorf("connecting to the bus: %w", err)
 	}

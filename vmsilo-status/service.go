@@ -47,7 +47,7 @@ func (s *service) serve() error {
 	s.refreshAll()
 	s.known = true
 	idle := time.NewTimer(s.stay)
-	for {
+	for !s.bus.stuck {
 		select {
 		case m := <-s.bus.messages:
 			if s.take(m) {
@@ -71,19 +71,22 @@ func (s *service) serve() error {
 			return errCutOff
 		}
 	}
+	return nil
 }
 
 // take takes a message, and tells whether it is of somebody who needs the service: a call is, and that a subscriber has gone.
-func (s *service) take(m *dbus.Message) bool {
-	if m.Type == dbus.TypeMethodCall {
+func (s *service) take(m *message) bool {
+	if m.kind == dbus.TypeMethodCall {
 		body, err := s.answer(m)
 		s.bus.reply(m, body, err)
 		return true
 	}
-	if header[string](m, dbus.FieldMember) != "NameOwnerChanged" || len(m.Body) != 3 || m.Body[2] != "" {
+	// The name, its owner before, and its owner now.
+	names, ok := m.strings(3)
+	if m.member != "NameOwnerChanged" || !ok || names[2] != "" {
 		return false
 	}
-	gone, _ := m.Body[0].(string)
+	gone := names[0]
 	subscribed := s.subscribers[gone]
 	delete(s.subscribers, gone)
 	return subscribed
@@ -111,8 +114,8 @@ func (s *service) leave() error {
 }
 
 // last takes a message when the service is leaving.
-func (s *service) last(m *dbus.Message) {
-	if header[string](m, dbus.FieldMember) != "Subscribe" {
+func (s *service) last(m *message) {
+	if m.member != "Subscribe" {
 		s.take(m)
 	}
 }

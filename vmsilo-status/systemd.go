@@ -55,14 +55,8 @@ func listen() <-chan news {
 
 // connect connects to the bus, and has systemd tell what happens.
 func (w *watcher) connect() error {
-	conn, err := dbus.ConnectSystemBus(
-		dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()),
-		dbus.WithIncomingInterceptor(func(m *dbus.Message) {
-			if m.Type == dbus.TypeMethodCall || m.Type == dbus.TypeSignal && !w.wants(m) {
-				// Of a type that it does not know, godbus makes nothing.
-				m.Type = 0
-			}
-		}))
+	g := &gate{patience: patience, hears: w.hears, takes: w.follows}
+	conn, err := g.open(dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
 		return err
 	}
@@ -71,15 +65,28 @@ func (w *watcher) connect() error {
 	return w.subscribe()
 }
 
-// wants tells whether a signal is one of systemd that may be about a VM, or the bus's word about systemd. Anybody can send
-// signals to a connection, under any name but these.
-func (w *watcher) wants(m *dbus.Message) bool {
-	switch header[string](m, dbus.FieldSender) {
-	case ofBus:
-		return header[string](m, dbus.FieldMember) == "NameOwnerChanged"
-	case w.owner.Load():
-		return header[string](m, dbus.FieldInterface) == manager1 ||
-			strings.HasPrefix(string(header[dbus.ObjectPath](m, dbus.FieldPath)), unitPath+"vmsilo")
+// hears tells whether a message is an answer, one of systemd's signals that may be about a VM, or the bus's word about
+// systemd. Anybody can send signals to a connection, under any name but these.
+func (w *watcher) hears(m *message) bool {
+	isSignal := m.kind == dbus.TypeSignal
+	switch {
+	case m.kind == dbus.TypeMethodCall:
+		return false
+	case m.sender == ofBus:
+		return !isSignal || m.member == "NameOwnerChanged"
+	case m.sender == w.owner.Load():
+		return !isSignal || m.iface == manager1 || strings.HasPrefix(m.path, unitPath+"vmsilo")
+	}
+	return false
+}
+
+// follows reads the bus's word about systemd at once: what comes after that is systemd's under another name. It keeps nothing
+// from godbus.
+func (w *watcher) follows(m *message) bool {
+	if m.kind == dbus.TypeSignal && m.sender == ofBus {
+		if names, ok := m.strings(3); ok && names[0] == systemd1 {
+			w.owner.Store(names[2])
+		}
 	}
 	return false
 }
@@ -99,7 +106,8 @@ func (w *watcher) subscribe() error {
 	if err := bus.Call(ofBus+".GetNameOwner", 0, systemd1).Store(&owner); err != nil {
 		return err
 	}
-	w.owner.Store(owner)
+	// Where it has another by now, that is known.
+	w.owner.CompareAndSwap("", owner)
 	calls = append(calls, systemd.Go(manager1+".Subscribe", 0, nil))
 	for _, call := range calls {
 		if err := (<-call.Done).Err; err != nil {
@@ -172,7 +180,6 @@ func (w *watcher) ownerChanged(s *dbus.Signal) {
 	if len(s.Body) != 3 || s.Body[2] == "" {
 		return
 	}
-	w.owner.Store(s.Body[2])
 	systemd := w.conn.Object(systemd1, "/org/freedesktop/systemd1")
 	if err := systemd.Call(manager1+".Subscribe", 0).Err; err != nil {
 		log.Printf("error: subscribing to systemd again: %v", err)
