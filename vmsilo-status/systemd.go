@@ -180,6 +180,8 @@ func (w *watcher) ownerChanged(s *dbus.Signal) {
 	if len(s.Body) != 3 || s.Body[2] == "" {
 		return
 	}
+	// Whatever the one before was about.
+	w.reloading = false
 	systemd := w.conn.Object(systemd1, "/org/freedesktop/systemd1")
 	if err := systemd.Call(manager1+".Subscribe", 0).Err; err != nil {
 		log.Printf("error: subscribing to systemd again: %v", err)
