@@ -225,13 +225,19 @@ func (v *view) overlay() overlay {
 	if v.conf.Overlay.Type != "qcow2" {
 		return overlay{Type: v.conf.Overlay.Type}
 	}
-	o := overlay{Type: "qcow2", Size: uint64(v.conf.Overlay.Size), Path: v.conf.EphemeralDisk()}
+	path := v.conf.EphemeralDisk()
+	return overlay{"qcow2", uint64(v.conf.Overlay.Size), allocated(path), path}
+}
+
+// allocated returns how many bytes of the disk a file takes. It is the VM's user who owns the folder: what a link there leads
+// to, which may be a server that does not answer, is of no interest.
+func allocated(path string) uint64 {
 	var st unix.Stat_t
-	if unix.Stat(o.Path, &st) == nil {
-		// st_blocks counts 512 bytes: stat(2).
-		o.Allocated = uint64(st.Blocks) * 512
+	if unix.Lstat(path, &st) != nil {
+		return 0
 	}
-	return o
+	// st_blocks counts 512 bytes: stat(2).
+	return uint64(st.Blocks) * 512
 }
 
 // cgroups is where systemd keeps the groups of units: cgroups(7), version 2.
