@@ -101,7 +101,8 @@ func (c *collector) add(vm *config.VM, uid string, programs []apps.App) {
 		}
 		files["share/applications/vmsilo."+vm.Name+"."+app.ID+".desktop"] = apps.File(
 			"Type", "Application",
-			"Name", app.Name+" ("+vm.Name+")",
+			// First the VM's: what follows is the guest's, and may be anything, such as another VM's name.
+			"Name", vm.Name+": "+app.Name,
 			"Comment", app.Comment,
 			"Exec", apps.Exec(start(vm.Name, app)),
 			"Icon", icon,

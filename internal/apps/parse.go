@@ -113,9 +113,11 @@ func unescape(value string) (string, error) {
 	return out.String(), nil
 }
 
-// Line returns text as one line that any program can show, of a length in characters at most.
+// Line returns text as one line that any program can show, of a length in characters at most. Of blanks, which could push the
+// rest out of sight, one is left.
 func Line(text string, length int) string {
-	runes := []rune(strings.TrimSpace(strings.Map(printable.Rune, strings.ToValidUTF8(text, "?"))))
+	words := strings.Fields(strings.Map(printable.Rune, strings.ToValidUTF8(text, "?")))
+	runes := []rune(strings.Join(words, " "))
 	if len(runes) > length {
 		runes = append(runes[:length-1], '…')
 	}

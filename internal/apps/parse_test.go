@@ -30,6 +30,12 @@ func TestParse(t *testing.T) {
 			App{Name: "?[31m? ?red?", Comment: strings.Repeat("ü", 299) + "…", Args: []string{"a"}},
 			"",
 		},
+		// What would push the rest of it out of sight is short, or seen.
+		{
+			"[Desktop Entry]\nType=Application\nExec=a\nName=A" + strings.Repeat(" ", 75) + ".\nComment=b\u3164\u2800\u034f\u115f\uffa0 \t\\t c",
+			App{Name: "A .", Comment: "b????? c", Args: []string{"a"}},
+			"",
+		},
 	} {
 		got, icon, err := parse(c.text)
 		if err != nil || icon != c.icon || !reflect.DeepEqual(got, c.want) {

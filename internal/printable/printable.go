@@ -9,8 +9,11 @@ func Rune(r rune) rune {
 	switch {
 	case r == '\t':
 		return ' '
-	case !unicode.IsPrint(r):
+	case !unicode.IsPrint(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), r == brailleBlank:
 		return '?'
 	}
 	return r
 }
+
+// brailleBlank is a symbol, U+2800, of which nothing is seen. Unicode's own list of such has letters and marks.
+const brailleBlank = '\u2800'

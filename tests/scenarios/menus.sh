@@ -111,12 +111,12 @@ printf 'id = 6\nimage = "/srv/none"\n' >/etc/vmsilo/bare.toml
 echo 'id = 7 nonsense' >/etc/vmsilo/wrong.toml
 
 echo "the menus"
-check "alice has banking's programs" becomes 'banking: Firefox' menu alice
-check "bob has work's" becomes 'work: Firefox' menu bob
+check "alice has banking's programs" becomes 'banking: banking: Firefox' menu alice
+check "bob has work's" becomes 'work: work: Firefox' menu bob
 check "in a folder, with its text" has alice 'folder banking: money?Exec=touch /srv/out/pwned; '"$menus/1000/icons/vmsilo-banking.svg"
 check "its icon has the VM's colour" grep --quiet 'fill="#c0ffee"' $menus/1000/icons/vmsilo-banking.svg
-check "a program says which VM it is of" has alice 'banking: Firefox (banking); vmsilo run banking -- /usr/lib/firefox/firefox -new-window;'
-check "one with a terminal has one" has alice 'htop (banking); vmsilo run -t banking -- htop;'
+check "a program says which VM it is of" has alice 'banking: banking: Firefox; vmsilo run banking -- /usr/lib/firefox/firefox -new-window;'
+check "one with a terminal has one" has alice 'banking: htop; vmsilo run -t banking -- htop;'
 check "for its launcher, too" grep --quiet '^Terminal=true' "$menus/1000/share/applications/vmsilo.banking.htop.desktop"
 check "an icon is one that is checked" test "$(head --bytes=8 $menus/1000/icons/*.png | base64)" = iVBORw0KGgo=
 check "alice has nothing of work" lacks alice work
@@ -161,7 +161,7 @@ check "it is said why" holds "$(said)" \
   'VM "lost": "nobody-here" in database passwd: not found'
 check "no byte of a terminal's is in it" fails grep --quiet $'[\e\a]' <<<"$(said)"
 check "nor in a menu" fails grep --quiet --recursive $'[\e\a]' $menus
-check "a program without an icon has the folder's" has alice "Quotes (banking); vmsilo run banking -- printf" "$menus/1000/icons/vmsilo-banking.svg"
+check "a program without an icon has the folder's" has alice "banking: Quotes; vmsilo run banking -- printf" "$menus/1000/icons/vmsilo-banking.svg"
 
 echo "whose they are"
 check "they are nobody's who has a session" same vmsilo_menus "$(find $menus -printf '%u\n' | sort -u)"
@@ -190,11 +190,11 @@ rm -r "$two"
 check "a version without any" vmsilo image use default 2-y
 check "leaves no menu" becomes '^$' ls -A $menus
 check "back to the first" vmsilo image use default 1-x
-check "they are there again" becomes 'banking: Firefox' menu alice
+check "they are there again" becomes 'banking: banking: Firefox' menu alice
 rm /etc/vmsilo/work.toml
 check "the menu of a VM that is gone is gone" becomes '^1000$' ls -A $menus
 check "bob has none" lacks bob work
-check "alice has hers" has alice 'banking: Firefox'
+check "alice has hers" has alice 'banking: banking: Firefox'
 sed -i 's/^id/identity/' /etc/vmsilo/banking.toml
 check "a VM whose file is wrong is in no menu" becomes '^$' ls -A $menus
 check "no run of it failed" fails grep --quiet --ignore-case 'failed' <<<"$(said)"
