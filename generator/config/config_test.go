@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // load writes files into a folder and reads it as the whole configuration.
@@ -105,6 +108,27 @@ func TestOddFiles(t *testing.T) {
 	}
 	if len(c.Broken) != 6 || len(c.VMs) != 1 || c.VMs[0].Name != "good" {
 		t.Errorf("%d are broken; %d VMs", len(c.Broken), len(c.VMs))
+	}
+}
+
+// Who may not read a folder that systemd may read is told what to do. Of files, vmsilo-generator's tests have one.
+func TestUnreadableFolder(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Chmod(folder, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	// Without root's right to read everything, which this thread gives away: setfsuid(2).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Setfsuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := find([]string{folder})
+	if err := unix.Setfsuid(os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "this folder cannot be listed: permission denied\n    hint: everybody reads it who asks about VMs: sudo chmod a+rx " + folder; len(errs) != 1 || !strings.HasSuffix(errs[0].Error(), want) {
+		t.Errorf("got %v, want %s", errs, want)
 	}
 }
 

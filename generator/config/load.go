@@ -178,7 +178,7 @@ func find(path []string) (files map[string]source, errs []Error) {
 	for _, folder := range path {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, fileError(folder, "this folder cannot be listed: "+errors.Unwrap(err).Error(), ""))
+			errs = append(errs, fileError(folder, "this folder cannot be listed: "+errors.Unwrap(err).Error(), readable(err, "a+rx", folder)))
 		}
 		for _, e := range entries {
 			base := e.Name()
@@ -196,11 +196,19 @@ func fileError(path, message, hint string) Error {
 	return Error{Position{&File{Path: path}, span{}}, message, hint}
 }
 
+// readable returns a hint for who may not read a path: systemd may, and starts the VM, but whoever asks how it is needs to.
+func readable(err error, mode, path string) string {
+	if !errors.Is(err, os.ErrPermission) {
+		return ""
+	}
+	return "everybody reads it who asks about VMs: sudo chmod " + mode + " " + path
+}
+
 // loadTree returns the tree of a file, or its errors, or neither when the file is masked.
 func loadTree(from source) (*Node, []Error) {
 	file, err := readFile(from)
 	if err != nil {
-		return nil, []Error{fileError(from.path, err.Error(), "")}
+		return nil, []Error{fileError(from.path, err.Error(), readable(err, "a+r", from.path))}
 	}
 	if file == nil {
 		return nil, nil

@@ -22,7 +22,7 @@ var oddFiles = []struct {
 	{"directory.toml", "this is a directory, and must be a regular file", func(p string) error { return os.Mkdir(p, 0o755) }},
 	{"loop.toml", "too many levels of symbolic links", func(p string) error { return os.Symlink("loop.toml", p) }},
 	{"dangling.toml", "no such file or directory", func(p string) error { return os.Symlink("/nowhere", p) }},
-	{"unreadable.toml", "permission denied", func(p string) error { return os.WriteFile(p, []byte("id = 200\n"), 0o000) }},
+	{"unreadable.toml", "permission denied\n    hint: everybody reads it who asks about VMs: sudo chmod a+r /etc/vmsilo/unreadable.toml", func(p string) error { return os.WriteFile(p, []byte("id = 200\n"), 0o000) }},
 	{"large.toml", "this is 1048577 bytes long, and a configuration file is 1 MiB at most", func(p string) error {
 		return os.WriteFile(p, bytes.Repeat([]byte("#"), 1<<20+1), 0o644)
 	}},
