@@ -80,11 +80,25 @@ func (b *bus) own() error {
 // firstSerial is beyond those that godbus gives to its own calls.
 const firstSerial = 1 << 31
 
-// send sends a message. The error is that of a message that is none.
+// send sends a message, whose body may be an a{sv} alone. The error is that of a message that is none.
 func (b *bus) send(m *dbus.Message) error {
+	var ready dict
+	if len(m.Body) > 0 {
+		signature, isReady := dictSignature, false
+		if ready, isReady = m.Body[0].(dict); isReady {
+			m.Body = nil
+		} else {
+			signature = dbus.SignatureOf(m.Body...)
+		}
+		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(signature)
+	}
 	var out bytes.Buffer
 	if err := m.EncodeTo(&out, binary.LittleEndian); err != nil {
 		return err
+	}
+	if ready != nil {
+		binary.LittleEndian.PutUint32(out.Bytes()[4:], uint32(len(ready)))
+		out.Write(ready)
 	}
 	b.serial = max(b.serial+1, firstSerial)
 	binary.LittleEndian.PutUint32(out.Bytes()[8:], b.serial)
@@ -116,7 +130,7 @@ func (b *bus) reply(to *message, body []any, failure *dbus.Error) {
 		m.Type, m.Body = dbus.TypeError, failure.Body
 		m.Headers[dbus.FieldErrorName] = dbus.MakeVariant(failure.Name)
 	}
-	if err := b.send(signed(m)); err != nil {
+	if err := b.send(m); err != nil {
 		log.Printf("error: answering %s: %v", to.member, err)
 		if failure == nil {
 			b.reply(to, nil, dbus.MakeFailedError(err))
@@ -126,18 +140,11 @@ func (b *bus) reply(to *message, body []any, failure *dbus.Error) {
 
 // emit sends a signal to whoever listens.
 func (b *bus) emit(path dbus.ObjectPath, iface, member string, body ...any) {
-	if err := b.send(signed(&dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
+	if err := b.send(&dbus.Message{Type: dbus.TypeSignal, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldPath:      dbus.MakeVariant(path),
 		dbus.FieldInterface: dbus.MakeVariant(iface),
 		dbus.FieldMember:    dbus.MakeVariant(member),
-	}})); err != nil {
+	}}); err != nil {
 		log.Printf("error: telling %s: %v", member, err)
 	}
-}
-
-func signed(m *dbus.Message) *dbus.Message {
-	if len(m.Body) > 0 {
-		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(m.Body...))
-	}
-	return m
 }

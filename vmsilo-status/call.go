@@ -24,11 +24,12 @@ const (
 )
 
 // object is what answers at a path: the manager, a VM, or what is on the way to them. get returns the value of the nth of its
-// properties, which are all of one interface.
+// properties, which are all of one interface, and all those of all of them.
 type object struct {
 	path       dbus.ObjectPath
 	interfaces []iface
 	get        func(n int) dbus.Variant
+	all        func() (dict, error)
 }
 
 // method is a method: what it takes, as a signature, and what answers.
@@ -72,11 +73,11 @@ func (s *service) answer(m *message) ([]any, *dbus.Error) {
 func (s *service) objectAt(path dbus.ObjectPath) (object, bool) {
 	switch found := s.vmAt(path); {
 	case path == root:
-		return object{path, s.tables.manager, func(n int) dbus.Variant { return s.values[n] }}, true
+		return object{path, s.tables.manager, s.get, s.all}, true
 	case found != nil:
-		return object{path, s.tables.vm, found.get}, true
+		return object{path, s.tables.vm, found.get, found.all}, true
 	case path == "/", path == vms, strings.HasPrefix(string(root), string(path)+"/"):
-		return object{path, s.tables.way, nil}, true
+		return object{path, s.tables.way, nil, nil}, true
 	}
 	return object{}, false
 }
@@ -94,15 +95,22 @@ func (o object) named(name string) ([]iface, *dbus.Error) {
 }
 
 // getAll returns the properties of an interface.
-func (o object) getAll(name string) (map[string]dbus.Variant, *dbus.Error) {
+func (o object) getAll(name string) (dict, *dbus.Error) {
 	found, err := o.named(name)
-	values := map[string]dbus.Variant{}
+	if err != nil {
+		return nil, err
+	}
+	all := func() (dict, error) { return newDict(nil) }
 	for _, of := range found {
-		for n, p := range of.properties {
-			values[p.name] = o.get(n)
+		if len(of.properties) > 0 {
+			all = o.all
 		}
 	}
-	return values, err
+	values, problem := all()
+	if problem != nil {
+		return nil, dbus.MakeFailedError(problem)
+	}
+	return values, nil
 }
 
 // getOne returns one property.

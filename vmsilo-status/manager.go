@@ -23,6 +23,13 @@ var managerProperties = []property[*service]{
 	{name: "Errors", signature: "a(suus)", value: func(s *service) any { return append([]configError{}, s.config.errors...) }},
 }
 
+// get returns the nth property of the manager, and all returns all.
+func (s *service) get(n int) dbus.Variant { return s.values[n] }
+
+func (s *service) all() (dict, error) {
+	return newDict(entriesOf(managerProperties, s.get, func(property[*service]) bool { return true }))
+}
+
 // pathOf returns the path of a VM's object: what is no letter or digit is _ and its number, as systemd has it.
 func pathOf(vm string) dbus.ObjectPath {
 	return vms + "/" + dbus.ObjectPath(strings.ReplaceAll(vm, "-", "_2d"))

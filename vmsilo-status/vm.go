@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"math"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -24,6 +23,8 @@ type vm struct {
 	// values are those of its properties, in the order of vmProperties; what is not kept is empty.
 	values []dbus.Variant
 	view   *view
+	// kept are the values as GetAll has them, or nil before somebody has asked.
+	kept dict
 }
 
 // view is all that the properties of a VM are made of.
@@ -142,11 +143,11 @@ func (s *service) refresh(name string) {
 		delete(s.vms, name)
 		s.emit(root, objectManager, "InterfacesRemoved", known.path, []string{vmInterface})
 	case known == nil:
-		s.vms[name] = &vm{pathOf(name), kept(vmProperties, v), v}
+		s.vms[name] = &vm{pathOf(name), kept(vmProperties, v), v, nil}
 		s.emit(root, objectManager, "InterfacesAdded", pathOf(name), s.vms[name].interfaces())
 	default:
 		before := known.values
-		known.values, known.view = kept(vmProperties, v), v
+		known.values, known.view, known.kept = kept(vmProperties, v), v, nil
 		s.emitChanges(known.path, vmInterface, changes(vmProperties, before, known.values))
 	}
 }
@@ -160,6 +161,16 @@ func kept[T any](properties []property[T], of T) []dbus.Variant {
 		}
 	}
 	return values
+}
+
+// entriesOf returns those of the properties that are wanted, with their names.
+func entriesOf[T any](properties []property[T], get func(n int) dbus.Variant, wanted func(property[T]) bool) (all []entry) {
+	for n, p := range properties {
+		if wanted(p) {
+			all = append(all, entry{p.name, get(n)})
+		}
+	}
+	return all
 }
 
 // changes returns those of the values that are not what they were.
@@ -179,6 +190,21 @@ func (o *vm) get(n int) dbus.Variant {
 		return dbus.MakeVariant(p.value(o.view))
 	}
 	return o.values[n]
+}
+
+// all returns all properties. Only what is live, or has changed, is written anew.
+func (o *vm) all() (dict, error) {
+	if o.kept == nil {
+		var err error
+		if o.kept, err = newDict(entriesOf(vmProperties, o.get, func(p property[*view]) bool { return !p.live })); err != nil {
+			return nil, err
+		}
+	}
+	live, err := newDict(entriesOf(vmProperties, o.get, func(p property[*view]) bool { return p.live }))
+	if err != nil {
+		return nil, err
+	}
+	return o.kept.with(live), nil
 }
 
 // interfaces returns the VM as an object manager has it.
@@ -246,11 +272,18 @@ const cgroups = "/sys/fs/cgroup"
 // memory returns what all of a VM's units take of the host's memory in bytes. As with systemd, the largest number is that it
 // is not known. It is the kernel that is asked: systemd may be busy.
 func memory(vm string) uint64 {
-	text, err := os.ReadFile(filepath.Join(cgroups, "vmsilo.slice", vmunit.Slice(vm), "memory.current"))
+	fd, err := unix.Open(filepath.Join(cgroups, "vmsilo.slice", vmunit.Slice(vm), "memory.current"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return math.MaxUint64
 	}
-	bytes, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	defer unix.Close(fd)
+	// A number of 64 bits, and the end of the line.
+	var text [21]byte
+	n, err := unix.Read(fd, text[:])
+	if err != nil {
+		return math.MaxUint64
+	}
+	bytes, err := strconv.ParseUint(strings.TrimSpace(string(text[:n])), 10, 64)
 	if err != nil {
 		return math.MaxUint64
 	}
