@@ -19,8 +19,8 @@ const (
 	ofBus = "org.freedesktop.DBus"
 	// maxQueue is how many messages wait here; those after them wait in the socket and, bounded by its limits, in the bus.
 	maxQueue = 64
-	// patience is how long the bus may take nothing. It stops reading when what others have not read of ours is too much:
-	// leaving ends that, and the next question starts the service anew.
+	// patience is how long the bus may take nothing. It stops reading when what others have not read of ours is too much, and
+	// does not see that we leave either; systemd starts the service anew, on a connection of which nothing is unread.
 	patience = 10 * time.Second
 )
 
@@ -66,9 +66,10 @@ func connect(patience time.Duration) (*bus, error) {
 	return b, nil
 }
 
-// own takes the name, from when on calls come.
+// own takes the name, from when on calls come. One who has left while the bus took nothing may still have it; nobody else may:
+// org.vmsilo1.conf.
 func (b *bus) own() error {
-	switch reply, err := b.conn.RequestName(busName, dbus.NameFlagDoNotQueue); {
+	switch reply, err := b.conn.RequestName(busName, dbus.NameFlagDoNotQueue|dbus.NameFlagAllowReplacement|dbus.NameFlagReplaceExisting); {
 	case err != nil:
 		return fmt.Errorf("taking the name %s: %w", busName, err)
 	case reply != dbus.RequestNameReplyPrimaryOwner:
@@ -76,6 +77,9 @@ func (b *bus) own() error {
 	}
 	return nil
 }
+
+// errStuck is the end of a service that the bus takes nothing of.
+var errStuck = errors.New("the bus takes nothing any more")
 
 // firstSerial is beyond those that godbus gives to its own calls.
 const firstSerial = 1 << 31
@@ -112,7 +116,6 @@ func (b *bus) write(m []byte) {
 		return
 	}
 	if _, err := b.gate.Write(m); errors.Is(err, os.ErrDeadlineExceeded) {
-		log.Printf("warning: the bus takes nothing for %v: leaving", b.gate.patience)
 		b.stuck = true
 	}
 }

@@ -56,6 +56,12 @@ func startBus(t *testing.T, options ...string) {
 func newHost(t *testing.T, stay time.Duration) *host {
 	t.Helper()
 	startBus(t)
+	return newHostOnBus(t, stay, patience)
+}
+
+// newHostOnBus is newHost where there is a bus, which may take nothing for so long.
+func newHostOnBus(t *testing.T, stay, patience time.Duration) *host {
+	t.Helper()
 	h := &host{t: t, systemd: make(chan news), configurations: make(chan *configuration), folder: t.TempDir(), ended: make(chan error, 1)}
 	h.write("my-vm", "id = 3\nhypervisor = \"qemu\"\n")
 	h.write("bad", "id = 4\nmemroy = 5\n")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -96,5 +97,74 @@ func TestTypes(t *testing.T) {
 	}
 	if more := heap() - before; more > 4<<20 {
 		t.Errorf("%d KiB more are taken", more>>10)
+	}
+}
+
+// deaf returns somebody who has all that the service says sent to them, and reads none of it.
+func deaf(t *testing.T) *dbus.Conn {
+	t.Helper()
+	ends := make(chan struct{})
+	g := &gate{patience: patience, takes: func(*message) bool { return false }, hears: func(m *message) bool {
+		if m.sender != ofBus {
+			<-ends
+		}
+		return true
+	}}
+	conn, err := g.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		close(ends)
+		conn.Close()
+	})
+	if err := conn.BusObject().Call(ofBus+".AddMatch", 0, "sender='"+busName+"'").Err; err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// Who reads no signal holds up nobody: the others have theirs, and their answers.
+func TestDeaf(t *testing.T) {
+	h := newHost(t, time.Minute)
+	deaf(t)
+	signals := h.listen("type='signal',sender='" + busName + "'")
+	for n := range 5000 {
+		h.run("my-vm", []string{"activating", "active"}[n%2])
+		if s := h.next(signals); s.Path != theVM {
+			t.Fatal(s)
+		}
+	}
+	if err := h.object(root).Call(managerInterface+".ListVMs", 0).Err; err != nil {
+		t.Error(err)
+	}
+}
+
+// A bus that has kept so much for who does not read that it takes no more is left in time. It may not see that, and yet the next
+// service has the name, and answers.
+func TestStuck(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "bus.conf")
+	if err := os.WriteFile(conf, []byte(`<busconfig>
+<include>/usr/share/dbus-1/session.conf</include><limit name="max_incoming_bytes">100000</limit>
+</busconfig>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startBus(t, "--config-file="+conf)
+	h := newHostOnBus(t, time.Minute, 300*time.Millisecond)
+	asks := deaf(t).Object(busName, root)
+	for range 600 {
+		asks.Go(objectManager+".GetManagedObjects", 0, nil)
+	}
+	select {
+	case err := <-h.ended:
+		if !errors.Is(err, errStuck) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it stays")
+	}
+	h = newHostOnBus(t, time.Minute, patience)
+	if err := h.object(root).Call(managerInterface+".ListVMs", 0).Err; err != nil {
+		t.Error(err)
 	}
 }

@@ -71,7 +71,7 @@ func (s *service) serve() error {
 			return errCutOff
 		}
 	}
-	return nil
+	return errStuck
 }
 
 // take takes a message, and tells whether it is of somebody who needs the service: a call is, and that a subscriber has gone.
