@@ -84,6 +84,7 @@ func (d *doctor) tell(name string, state units.State) error {
 			fmt.Fprintf(d.out, "it is paused\nhint: vmsilo resume %s\n", name)
 		}
 		d.tellNetwork(name)
+		d.tellWindows(name)
 		d.tellChange(name)
 		return nil
 	case "starting":
@@ -130,6 +131,14 @@ func (d *doctor) tellNetwork(name string) {
 		if state, err := d.m.State(d.ctx, netvm); err == nil && state.Word != "running" {
 			fmt.Fprintf(d.out, "its netvm %s does not run, but is %s: nothing is reached by it\nhint: systemctl start %s\n", netvm, state.Word, vmunit.Of(netvm))
 		}
+	}
+}
+
+// tellWindows says what keeps a VM that runs from showing windows, as its proxy says it.
+func (d *doctor) tellWindows(name string) {
+	proxy := "vmsilo-proxy@" + name + ".service"
+	if text, failed := strings.CutPrefix(d.m.Says(d.ctx, proxy), "error: "); failed {
+		fmt.Fprintf(d.out, "it shows no windows: %s\nhint: journalctl --unit=%s\n", text, proxy)
 	}
 }
 

@@ -30,13 +30,22 @@ func (m *Manager) State(ctx context.Context, vm string) (State, error) {
 		s.Since = m.timestamp(ctx, units[0].Name, property)
 	}
 	if s.Word == "running" {
-		// vmsilo-vmm says so, for as long as it is so. systemd keeps what a service has said beyond its end.
-		if status, _ := get[string](ctx, m, vmunit.Control(vm), "Service", "StatusText"); status == vmunit.Paused {
-			active, _ := get[string](ctx, m, vmunit.Control(vm), "Unit", "ActiveState")
-			s.Paused = active == "active"
-		}
+		// vmsilo-vmm says so, for as long as it is so.
+		s.Paused = m.Says(ctx, vmunit.Control(vm)) == vmunit.Paused
 	}
 	return s, nil
+}
+
+// Says returns what a service that runs says of itself, or "". systemd keeps that beyond the service's end.
+func (m *Manager) Says(ctx context.Context, service string) string {
+	status, _ := get[string](ctx, m, service, "Service", "StatusText")
+	if status == "" {
+		return ""
+	}
+	if active, _ := get[string](ctx, m, service, "Unit", "ActiveState"); active != "active" {
+		return ""
+	}
+	return status
 }
 
 // OnDemand returns the Word of a VM's state, and whether any VM is being started for somebody who has asked for it. Where
