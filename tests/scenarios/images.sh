@@ -35,6 +35,11 @@ files() {
   find . -maxdepth 2 -printf '%p %s %l\n' | sort
 }
 
+# contents NAME prints the sums of the current version's files.
+contents() {
+  (cd "$1" && find . -type f -exec sha256sum {} + | sort)
+}
+
 # until_in LOG TEXT waits until a build has said something.
 until_in() {
   timeout 60 grep --quiet --max-count=1 "$2" <(tail --lines=+1 --follow=name --retry "$1" 2>/dev/null)
@@ -43,8 +48,9 @@ until_in() {
 # What a build runs.
 programs='mmdebstrap|apt-get|dpkg|mkfs.erofs'
 
-# A recipe of one's own: that of Debian 13, with an ssh server, a file and a command.
-mkdir -p /root/recipe/scripts
+# A recipe of one's own: that of Debian 13, with an ssh server, a file, a program for menus and a command.
+mkdir -p /root/recipe/scripts /root/recipe/programs
+printf '[Desktop Entry]\nType=Application\nName=Hello\nExec=hello\n' >/root/recipe/programs/hello.desktop
 echo '#!/bin/sh' >/root/recipe/scripts/hello
 chmod 700 /root/recipe/scripts/hello
 sed 's/"iproute2",/& "openssh-server",/' /usr/share/vmsilo/recipes/debian-13.toml >/root/recipe/mine.toml
@@ -52,6 +58,7 @@ cat >>/root/recipe/mine.toml <<'END'
 commands = ["echo 'made by' \"$(id --user --name)\" >/etc/made", "rm /etc/issue"]
 [files]
 "/usr/local/bin" = "scripts"
+"/usr/local/share/applications" = "programs"
 "/etc/motd" = "mine.toml"
 END
 
@@ -91,9 +98,11 @@ check "one is done" vmsilo image build work --recipe=/root/recipe/mine.toml
 wait "$pid"
 check "the other is, too" same 0 $?
 echo "    in $((EPOCHSECONDS - start)) s"
-check "they are the same, byte for byte" same "$(cd work && sha256sum -- *)" "$(cd other && sha256sum -- *)"
+check "they are the same, byte for byte" same "$(contents work)" "$(contents other)"
 check "what was killed is swept away" same "" "$(find . -mindepth 2 -maxdepth 2 -name '.*')"
 check "the folder became a version" test "$(find .work -mindepth 1 -maxdepth 1 -type d | wc -l)" = 2
+hello=/var/lib/vmsilo/.menus/1000/share/applications/vmsilo.work.hello.desktop
+check "its program is in the menu" becomes 'Name=work: Hello Exec=vmsilo run work -- hello' cat $hello
 new=$(version work)
 old=$(find .work -mindepth 1 -printf '%f\n' -prune | grep --invert-match "$new")
 check "it holds what it held" cmp default/root.erofs ".work/$old/root.erofs"
@@ -114,6 +123,7 @@ check "an image has no ssh keys" guest work '! ls /run/vmsilo/root/etc/ssh/ssh_h
 check "a guest makes its own" same active "$(guest work 'ls /etc/ssh/ssh_host_ed25519_key >/dev/null && systemctl start ssh && systemctl is-active ssh')"
 check "back to the old one" vmsilo image use work "$old"
 check "that is current" same "$old" "$(version work)"
+check "its programs, of which there are none, are in the menu" becomes '^none$' eval "[[ -e $hello ]] || echo none"
 check "the new one is in use" holds "$(vmsilo image remove work "$new" 2>&1)" "is in use by process"
 systemctl stop vmsilo@work
 check "and can be removed after that" vmsilo image remove work "$new"
