@@ -15,6 +15,5 @@ func idle(m *machine.Machine) File {
 	span := max(m.IdleStop.Duration-relayIdle, time.Second).String()
 	clock := newDropin("vmsilo-idle@" + m.Name + ".timer")
 	clock.set("Timer", "OnActiveSec", span)
-	clock.set("Timer", "OnUnitInactiveSec", span)
 	return clock.file()
 }

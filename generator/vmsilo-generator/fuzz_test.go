@@ -23,7 +23,7 @@ var settings = map[string]map[string]int{
 		"RestrictNamespaces": 1, "Slice": 1, "StateDirectory": 1, "StateDirectoryMode": 1, "SystemCallFilter": 2,
 		"TemporaryFileSystem": 2, "TimeoutStartSec": 1, "TimeoutStopSec": 1, "User": 1,
 	},
-	"Timer":  {"OnActiveSec": 1, "OnUnitInactiveSec": 1},
+	"Timer":  {"OnActiveSec": 1},
 	"Socket": {"Environment": 1, "Slice": 1, "SocketUser": 1},
 }
 

@@ -30,6 +30,9 @@ func (d *demand) unit() string { return "vmsilo@" + d.vm + ".service" }
 func (d *demand) relay() string { return "vmsilo-run@" + d.vm + ".service" }
 func (d *demand) door() string  { return "vmsilo-run@" + d.vm + ".socket" }
 
+// clock is the timer of the VM's idleness.
+func (d *demand) clock() string { return "vmsilo-idle@" + d.vm + ".timer" }
+
 // mark is the path of the mark. It outlasts a reboot of the guest: vmsilo-down removes it when the VM has ended.
 func (d *demand) mark() string { return filepath.Join(paths.OnDemand, d.vm) }
 
@@ -168,20 +171,36 @@ func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 	return err
 }
 
-// stop stops the VM if nobody uses it. It does not wait for the end. Who comes between a look and the stop would be cut
-// off: the door is shut first, so that they ask for the VM, and get it anew, and then it looks again.
+// stop stops the VM if nobody uses it, or has the time of its idleness begin anew. It does not wait for the end.
 func (d *demand) stop(ctx context.Context) error {
 	marked, release, err := d.lock()
 	if err != nil || !marked {
 		return err
 	}
 	defer release()
+	stopping, err := d.stopUnused(ctx)
+	if !stopping {
+		err = errors.Join(err, d.again(ctx))
+	}
+	return err
+}
+
+// again starts the timer that has brought this here once more, but not one that has been stopped meanwhile: to start that
+// would stop what carries connections. In mode fail, systemd refuses to undo a start of the latter that is queued.
+func (d *demand) again(ctx context.Context) error {
+	_, err := d.conn.TryRestartUnitContext(ctx, d.clock(), "fail", nil)
+	return err
+}
+
+// stopUnused stops the VM if nobody uses it, and reports whether it does. Who comes between a look and the stop would be cut
+// off: the door is shut first, so that they ask for the VM, and get it anew, and then it looks again.
+func (d *demand) stopUnused(ctx context.Context) (stopping bool, err error) {
 	if used, err := d.used(ctx); err != nil || used {
-		return err
+		return false, err
 	}
 	shut := make(chan string, 1)
 	if _, err := d.conn.StopUnitContext(ctx, d.door(), "fail", shut); err != nil {
-		return err
+		return false, err
 	}
 	// Who has the door open again uses the VM.
 	_ = d.await(d.door(), shut)
@@ -193,9 +212,9 @@ func (d *demand) stop(ctx context.Context) error {
 	}
 	if err != nil || used {
 		_, opened := d.conn.StartUnitContext(ctx, d.door(), "replace", nil)
-		err = errors.Join(err, opened)
+		return false, errors.Join(err, opened)
 	}
-	return err
+	return true, nil
 }
 
 // used reports whether somebody uses the VM, or is about to.

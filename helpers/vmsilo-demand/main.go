@@ -11,18 +11,19 @@
 // asks systemd for the VM if who asks may start it, waits until it is up, or has failed, and answers with a line. That is
 // the VM's user, who is an environment variable of its socket's unit, root, or a member of group vmsilo. Who hangs up
 // meanwhile stops nothing. When it was this that started the VM, it leaves a mark, /run/vmsilo/.on-demand/VM, which
-// is vmsilo-down's to remove. systemctl daemon-reexec, which cuts it off from systemd, has it ask again.
+// is vmsilo-down's to remove.
 //
 // INSTANCE is that of its unit: it drops without a word who asks while 64 of the same user do who came before.
 //
 // stop asks systemd to stop a VM that has this mark. It leaves alone one to which connections are carried or wanted, and
-// one that another VM needs which is not at rest. Who comes after it has looked for the last time finds the VM's socket
+// one that another VM needs which is not at rest, and has vmsilo-idle@VM.timer begin anew. Who comes after it has looked for the last time finds the VM's socket
 // gone, asks for the VM, and has its next start.
+//
+// systemctl daemon-reexec, which cuts it off from systemd, has either of them ask again.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -58,21 +59,16 @@ func run(args []string) error {
 	return fmt.Errorf("want answer and an instance, or stop and one VM; got %q", args)
 }
 
-// start starts a VM for who asks, if they may. A systemd that has gone on in a new process by the end is asked again.
+// start starts a VM for who asks, if they may.
 func start(vm string, by peer) error {
 	d := demand{vm: vm}
-	for {
-		err := d.connected(func(ctx context.Context) error { return d.startFor(ctx, by) })
-		if !errors.Is(err, errCutOff) {
-			return err
-		}
-	}
+	return d.insist(func(ctx context.Context) error { return d.startFor(ctx, by) })
 }
 
 // stop stops a VM that nobody uses.
 func stop(vm string) error {
 	d := demand{vm: vm}
-	if err := d.connected(d.stop); err != nil {
+	if err := d.insist(d.stop); err != nil {
 		return fmt.Errorf("stopping VM %q while nobody uses it: %w", vm, err)
 	}
 	return nil

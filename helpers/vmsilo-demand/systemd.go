@@ -41,6 +41,15 @@ func (d *demand) connected(f func(context.Context) error) (err error) {
 	return err
 }
 
+// insist is connected, once more for as long as systemd has gone on in a new process by the end.
+func (d *demand) insist(f func(context.Context) error) error {
+	for {
+		if err := d.connected(f); !errors.Is(err, errCutOff) {
+			return err
+		}
+	}
+}
+
 // await waits for the end of the job of a unit.
 func (d *demand) await(unit string, ended <-chan string) error {
 	second := time.NewTicker(time.Second)

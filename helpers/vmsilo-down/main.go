@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,12 +53,13 @@ func run(args []string) error {
 // reset is the exit status of a VMM whose guest has asked for one: RestartForceExitStatus= of vmsilo@.service.
 const reset = int32(32)
 
-// carriers and parts are the names of the units of a VM, which %s stands for. What carries connections has ended before
-// the timer is stopped that its end starts.
+// carriers, clocks and parts are the names of the units of a VM, which %s stands for.
 var (
 	carriers = []string{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"}
-	parts    = []string{
-		"vmsilo-idle@%s.timer",
+	// Of the two that the other's end starts, one runs. To stop the timer later would meet the start of it that is queued, and
+	// that comes to nothing without the mark.
+	clocks = []string{"vmsilo-idle@%s.timer"}
+	parts  = []string{
 		"vmsilo-console@%s.socket", "vmsilo-console@%s.service",
 		"vmsilo-vmm@%s.socket", "vmsilo-vmm@%s.service",
 		"vmsilo-waypipe@%s.socket", "vmsilo-waypipe@%s.service",
@@ -94,7 +96,7 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 	if err = os.Remove(filepath.Join(paths.OnDemand, vm)); errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, stopAll(ctx, conn, vm, carriers), stopAll(ctx, conn, vm, parts), renew(ctx, conn, unit))
+	return errors.Join(err, stopAll(ctx, conn, vm, slices.Concat(carriers, clocks)), stopAll(ctx, conn, vm, parts), renew(ctx, conn, unit))
 }
 
 // renew makes a start of the VM that waits for this clean-up a restart, so that no part is that of the run which is over.

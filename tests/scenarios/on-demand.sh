@@ -132,7 +132,12 @@ sleep 16
 check "a is idle, and goes on" systemctl --quiet is-active vmsilo@a vmsilo-idle@a.timer
 check "nothing of a's runs but devices" fails pgrep --list-full --full 'vmsilo-(relay|demand|console) .*\ba\b'
 check "b, which has no idle_stop, has a clock that never comes" same infinity "$(systemctl show --property=NextElapseUSecMonotonic --value vmsilo-idle@b.timer)"
+connect 1000 a >/run/said &
+check "somebody comes" greets /run/said
 systemctl stop vmsilo@b
+pkill --exact --uid 1000 socat
+sleep 9
+check "from their end on its whole idle_stop counts" systemctl --quiet is-active vmsilo@a
 check "without b it stops" becomes "^inactive$" systemctl is-active vmsilo@a
 check "because of that" holds "$(journalctl --boot --unit=vmsilo-idle@a --output=cat)" "stopping VM a"
 check "nothing is left" nothing_left
@@ -152,6 +157,9 @@ check "another" greets /run/said
 systemctl stop --no-block vmsilo@a
 check "who wants it while it stops waits for its end, and has it anew" same again "$(runuser --user=alice -- vmsilo run a echo again)"
 check "that is another run" same 2 "$(journalctl --boot --unit=vmsilo@a --output=cat --since="@$before" --grep='^Stopped' | wc --lines)"
+connect 1000 a >/run/said &
+check "one more" greets /run/said
 check "the VM stops" systemctl stop vmsilo@a
 check "nothing is left" nothing_left
+check "no clock is started and stopped at a time" same "" "$(journalctl --boot --output=cat --grep='contradicts.*vmsilo-idle@')"
 finish
