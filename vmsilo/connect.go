@@ -35,17 +35,15 @@ func connect(name, kind string) (net.Conn, error) {
 	case denied && kind == "run" && c.has(name) && !c.isOthers(name):
 		// The socket is given to its user a moment after it has been made. Who is told that the VM is up has it.
 		return nil, fmt.Errorf("connecting to VM %q: %w: %w", name, errDown, err)
-	case denied && kind == "vmm":
-		return nil, command.Errorf("only that user, root and members of group vmsilo control it", "VM %q belongs to %s", name, c.owner(name))
 	case denied:
-		return nil, c.belongs(name)
+		return nil, c.belongs(name, kind)
 	case !c.has(name):
 		return nil, c.unknown(name)
 	case c.errorsOf(name) != "":
 		return nil, fmt.Errorf("the configuration of VM %q has errors:\n%s", name, c.errorsOf(name))
 	case errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED):
 		if kind == "run" && c.isOthers(name) {
-			return nil, c.belongs(name)
+			return nil, c.belongs(name, kind)
 		}
 		return nil, fmt.Errorf("connecting to VM %q: %w: %w", name, errDown, err)
 	}
@@ -55,7 +53,14 @@ func connect(name, kind string) (net.Conn, error) {
 // errDown is the error of a socket behind which there is no VM.
 var errDown = errors.New("it does not listen")
 
-// belongs returns the error for who may not use a VM.
-func (c configured) belongs(name string) error {
-	return command.Errorf("only that user and root can run programs in it", "VM %q belongs to %s", name, c.owner(name))
+// may tells who may connect to each kind of a VM's sockets.
+var may = map[string]string{
+	"run":     "only that user and root can run programs in it",
+	"console": "only that user and root can attach to its console",
+	"vmm":     "only that user, root and members of group vmsilo control it",
+}
+
+// belongs returns the error for who may not connect to a VM's socket of that kind.
+func (c configured) belongs(name, kind string) error {
+	return command.Errorf(may[kind], "VM %q belongs to %s", name, c.owner(name))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"vmsilo/internal/command"
 	"vmsilo/internal/vmunit"
 	"vmsilo/vmsilo/terminal"
-	"vmsilo/vmsilo/units"
 )
 
 const (
@@ -52,32 +50,31 @@ func console(_, stderr io.Writer, args []string) error {
 	} else {
 		err = a.copy(os.Stdin, os.Stdout)
 	}
-	if errors.Is(err, errVMEnded) {
-		fmt.Fprintln(stderr, "vmsilo: the VM has ended")
-		return nil
+	if !errors.Is(err, errClosed) {
+		return err
 	}
-	return err
+	if _, running := stays(name); running {
+		return command.Errorf("one at a time is attached, and who takes nothing for ten seconds is not any more", "the console of VM %q has closed, though the VM runs", name)
+	}
+	fmt.Fprintln(stderr, "vmsilo: the VM has ended")
+	return nil
 }
 
 // wantRunning returns an error for a VM that is configured and does not run. Where systemd cannot be asked, the socket
 // will tell.
 func wantRunning(name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), maxQuestion)
-	defer cancel()
-	m, err := units.Connect(ctx)
-	if err != nil {
+	switch stateOf(name).Word {
+	case "", "running", "starting", "stopping":
 		return nil
 	}
-	defer m.Close()
-	state, err := m.State(ctx, name)
-	if err != nil || state.Word == "running" || state.Word == "starting" || state.Word == "stopping" || !readConfig().has(name) {
+	if !readConfig().has(name) {
 		return nil
 	}
 	return command.Errorf("systemctl start "+vmunit.Of(name), "VM %q is not running", name)
 }
 
-// errVMEnded is the other side's end.
-var errVMEnded = errors.New("the VM has ended")
+// errClosed is the other side's end.
+var errClosed = errors.New("the console has closed")
 
 // attached is a connection to a console.
 type attached struct {
@@ -123,7 +120,7 @@ func (a *attached) send(in io.Reader) error {
 		n, err := in.Read(buffer)
 		typed, _, detach := bytes.Cut(buffer[:n], []byte{detachKey})
 		if _, err := a.conn.Write(typed); err != nil {
-			return errVMEnded
+			return errClosed
 		}
 		if detach || err != nil {
 			return nil
@@ -131,7 +128,7 @@ func (a *attached) send(in io.Reader) error {
 	}
 }
 
-// listen writes what the console says, until the VM ends.
+// listen writes what the console says, until that closes.
 func (a *attached) listen(out io.Writer) error {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -143,7 +140,7 @@ func (a *attached) listen(out io.Writer) error {
 			}
 		}
 		if err != nil {
-			return errVMEnded
+			return errClosed
 		}
 	}
 }
@@ -154,7 +151,7 @@ func (a *attached) copy(in io.Reader, out io.Writer) error {
 	go func() { ends <- a.listen(out) }()
 	go func() {
 		if _, err := io.Copy(a.conn, in); errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-			ends <- errVMEnded
+			ends <- errClosed
 			return
 		} else if err != nil {
 			ends <- fmt.Errorf("sending the input: %w", err)

@@ -89,6 +89,23 @@ func TestConsoleEndsBeforeTheInput(t *testing.T) {
 	}
 }
 
+// A console that closes is the end of the VM only where that has ended.
+func TestConsoleThatCloses(t *testing.T) {
+	for state, want := range map[string]string{
+		"running":  "vmsilo: error: the console of VM \"work\" has closed, though the VM runs\nhint: one at a time is attached, ",
+		"stopping": "vmsilo: the VM has ended\n",
+	} {
+		h := newHost(t, "console")
+		r := h.start(h.knowing(state, "console", "work"))
+		conn := h.accept()
+		io.WriteString(conn, "somebody is attached to the console of VM work already\n")
+		conn.Close()
+		if status := r.status(); (status == 1) != (state == "running") || !strings.HasPrefix(r.stderr.String(), want) {
+			t.Errorf("%s: status %d, %q", state, status, r.stderr.String())
+		}
+	}
+}
+
 func TestConsoleOfNoVM(t *testing.T) {
 	h := newHost(t, "console")
 	r := h.start(h.command("console", "wrok"))

@@ -68,6 +68,13 @@ func (h *host) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// knowing is command with a systemd that says how the VM is: by the word of units.State, or that behind "paused ".
+func (h *host) knowing(state string, args ...string) *exec.Cmd {
+	cmd := h.command(args...)
+	cmd.Env = append(cmd.Env, "TEST_STATE="+state)
+	return cmd
+}
+
 // guest is the guest's end of a connection.
 type guest struct {
 	t      *testing.T

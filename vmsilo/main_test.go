@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vmsilo/internal/command"
+	"vmsilo/vmsilo/units"
 )
 
 // The test binary is vmsilo itself when it is told so.
@@ -16,6 +17,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("BE_VMSILO") != "" {
 		sockets = cmp.Or(os.Getenv("TEST_SOCKETS"), sockets)
 		demandSocket = cmp.Or(os.Getenv("TEST_DEMAND"), demandSocket)
+		if said, ok := os.LookupEnv("TEST_STATE"); ok {
+			word, paused := strings.CutPrefix(said, "paused ")
+			stateOf = func(string) units.State { return units.State{Word: word, Paused: paused} }
+		}
 		pause /= 20
 		main()
 		return
