@@ -114,8 +114,14 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 	})
 	go func() {
 		defer raw.RestoreInPanic()
-		// A terminal from which this process may not read has no input. Of anything else, part of it must not pass for all.
-		if err := s.Input(os.Stdin); errors.As(err, new(*os.PathError)) && !terminal.Is(os.Stdin) {
+		err := s.Input(os.Stdin)
+		switch {
+		case !errors.As(err, new(*os.PathError)):
+		case terminal.Is(os.Stdin):
+			// One from which this process may not read has no input.
+			s.Send(protocol.Stdin, nil)
+		default:
+			// Part of a file must not pass for all.
 			inputError.Store(err)
 			conn.Close()
 		}

@@ -231,7 +231,9 @@ func TestInputThatCannotBeRead(t *testing.T) {
 	cmd.Stdin = folder
 	r := h.start(cmd)
 	g, _ := h.serve()
-	g.closed()
+	if kind, payload, err := g.reader.Next(); err == nil {
+		t.Errorf("a frame of type %#02x, %q", kind, payload)
+	}
 	if status := r.status(); status != 125 || !strings.Contains(r.stderr.String(), "is a directory") {
 		t.Errorf("status %d, %q", status, r.stderr.String())
 	}

@@ -90,7 +90,8 @@ func (s *Session) Send(kind protocol.Type, payload []byte) {
 	}
 }
 
-// Input sends what from has, and then the end of the input. The error is that of from, or of the connection.
+// Input sends what from has, and then the end of the input. The error is that of from, or of the connection; where there is
+// one, the end is not sent: what has come by then is not all.
 func (s *Session) Input(from io.Reader) error {
 	<-s.ready
 	if s.writer == nil {
@@ -99,8 +100,10 @@ func (s *Session) Input(from io.Reader) error {
 	if file, ok := from.(*os.File); ok {
 		pipes.Enlarge(file)
 	}
-	err := s.writer.Copy(protocol.Stdin, from, s.credit)
-	return errors.Join(err, s.writer.Write(protocol.Stdin, nil))
+	if err := s.writer.Copy(protocol.Stdin, from, s.credit); err != nil {
+		return err
+	}
+	return s.writer.Write(protocol.Stdin, nil)
 }
 
 // Wait writes the program's output, until it has ended. The error is a *protocol.Failure where the guest or the host in
