@@ -43,7 +43,7 @@ func awaitShown(answered <-chan error, name string) error {
 	defer signal.Stop(signals)
 	p := newProgress(os.Stderr)
 	defer p.end()
-	p.say("starting " + name)
+	p.say("waiting for " + name)
 	for {
 		select {
 		case err := <-answered:
@@ -56,7 +56,7 @@ func awaitShown(answered <-chan error, name string) error {
 	}
 }
 
-// tellStages tells what a VM's start waits for, each second, as far as systemd can be asked.
+// tellStages tells what there is to wait for, each second, as far as systemd can be asked.
 func tellStages(ctx context.Context, name string, stages chan<- string) {
 	m, err := units.Connect(ctx)
 	if err != nil {
@@ -66,12 +66,9 @@ func tellStages(ctx context.Context, name string, stages chan<- string) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
-		stage := "starting " + name
-		if waits := m.Waits(ctx, name); len(waits) > 0 {
-			stage += ": " + strings.Join(waits, ", ")
-		}
+		state, _ := m.State(ctx, name) // what is not known is being started
 		select {
-		case stages <- stage:
+		case stages <- stage(name, state, m.Waits(ctx, name)):
 		case <-ctx.Done():
 			return
 		}
@@ -81,4 +78,17 @@ func tellStages(ctx context.Context, name string, stages chan<- string) {
 			return
 		}
 	}
+}
+
+// stage tells what who wants a VM waits for: its guest's answer, or the end of its start, which waits for something itself.
+func stage(name string, state units.State, waits []string) string {
+	switch {
+	case state.Paused:
+		return name + " is paused: vmsilo resume " + name
+	case state.Word == "running":
+		return "waiting for the guest of " + name
+	case len(waits) > 0:
+		return "starting " + name + ": " + strings.Join(waits, ", ")
+	}
+	return "starting " + name
 }

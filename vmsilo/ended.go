@@ -45,6 +45,9 @@ func failed(name string, failure *protocol.Failure) error {
 	case protocol.NotFound, protocol.NotExecutable:
 		return &command.Status{Code: int(failure.Code), Err: failure}
 	}
+	if stateOf(name).Paused {
+		return notRun(command.Errorf("vmsilo resume "+name, "%w\nit is paused", failure))
+	}
 	var err error = failure
 	if cause := briefly(name); cause != "" {
 		err = fmt.Errorf("%w\n%s", err, cause)

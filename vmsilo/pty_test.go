@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"vmsilo/internal/protocol"
+	"vmsilo/vmsilo/units"
 )
 
 // pty is a terminal, and the person at it.
@@ -251,12 +252,28 @@ func TestProgressOfAStart(t *testing.T) {
 	cmd.Stderr = p.slave
 	r := h.start(cmd)
 	conn := h.accept()
-	p.shows("starting work")
+	p.shows("waiting for work")
 	conn.Write([]byte(protocol.Greeting + "\x84\x00\x00\x02\x00\x00"))
 	if status := r.status(); status != 0 {
 		t.Errorf("status %d, %q", status, p.text())
 	}
-	p.endsWith("starting work\r\x1b[K")
+	p.endsWith("waiting for work\r\x1b[K")
+}
+
+// What is waited for is the guest's answer, once that runs.
+func TestStage(t *testing.T) {
+	for want, state := range map[string]units.State{
+		"work is paused: vmsilo resume work": {Word: "running", Paused: true},
+		"waiting for the guest of work":      {Word: "running"},
+		"starting work: interface a, disk":   {Word: "starting"},
+	} {
+		if got := stage("work", state, []string{"interface a", "disk"}); got != want {
+			t.Errorf("%+v: %q", state, got)
+		}
+	}
+	if got := stage("work", units.State{}, nil); got != "starting work" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestSignalDuringProgress(t *testing.T) {
@@ -264,7 +281,7 @@ func TestSignalDuringProgress(t *testing.T) {
 	cmd := h.command("run", "-t", "work", "x")
 	r := h.start(p.on(cmd))
 	h.accept()
-	p.shows("starting work")
+	p.shows("waiting for work")
 	if _, raw := p.mode(); raw {
 		t.Error("the terminal is raw while there is no program")
 	}

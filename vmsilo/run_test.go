@@ -93,6 +93,18 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// Who waits for the guest of a VM that is paused is told so.
+func TestPaused(t *testing.T) {
+	h := newHost(t, "run")
+	r := h.start(h.knowing("paused running", "run", "work", "x"))
+	g, _ := h.serve()
+	g.send(protocol.Failed, (&protocol.Failure{Code: protocol.NotRun, Text: "no answer"}).Marshal())
+	want := "vmsilo: error: no answer\nit is paused\nhint: vmsilo resume work\n"
+	if status := r.status(); status != 125 || r.stderr.String() != want {
+		t.Errorf("status %d, %q", status, r.stderr.String())
+	}
+}
+
 func TestGreeting(t *testing.T) {
 	for sent, want := range map[string]string{
 		"":           `vmsilo: error: VM "work" went away before it answered`,

@@ -22,9 +22,10 @@ const (
 	maxOpen = 512
 	// farewell is how long the last bytes may take to their readers when the relay is to end.
 	farewell = 500 * time.Millisecond
-	// patience is how long a guest may take to answer; an emulated one that boots other things is slow.
-	patience = 30 * time.Second
 )
+
+// patience is how long a guest may take to answer; an emulated one that boots other things is slow. Tests have less.
+var patience = 30 * time.Second
 
 type relay struct {
 	vm, device string
@@ -171,6 +172,9 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 		return nil, fmt.Errorf("VM %s does not run", r.vm)
 	}
 	err = errors.Join(guest.SetDeadline(deadline), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("the guest has not answered for %v", patience)
+	}
 	if err != nil {
 		guest.Close()
 		return nil, fmt.Errorf("VM %s cannot run it: %w", r.vm, err)

@@ -426,6 +426,24 @@ func TestNothingListens(t *testing.T) {
 	}
 }
 
+// A guest that does not answer, as one that is paused, is not one in which nothing listens.
+func TestNoAnswer(t *testing.T) {
+	before := patience
+	patience = 100 * time.Millisecond
+	defer func() { patience = before }()
+	h := newHost(t)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h.relay(200 * time.Millisecond)
+	if text := h.refused(h.connect()); !strings.HasSuffix(text, "cannot run it: the guest has not answered for 100ms") {
+		t.Errorf("%q", text)
+	}
+	h.wait()
+}
+
 // A guest that is slow to answer some holds up no other, and each of these has a place: the 513th is told.
 func TestSlowGuest(t *testing.T) {
 	h := newHost(t)

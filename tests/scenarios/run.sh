@@ -152,6 +152,14 @@ check "a signal goes to the program" same "up term 3" "$(xargs </run/signalled) 
 check "what a program leaves behind is ended" run a sh -c 'setsid sleep 1000 & exit 0'
 check "at once" same "" "$(programs)"
 
+echo "a guest that stands still"
+check "it does" as alice vmsilo pause a
+terminal paused vmsilo run a echo onward
+check "who waits for it is told" shows paused "a is paused: vmsilo resume a"
+check "it goes on" as alice vmsilo resume a
+check "and answers" shows paused onward status=0
+tmux kill-session -t paused
+
 echo "who does not read, and who sends nonsense"
 run a yes > >(sleep 1000) &
 sleep 2
