@@ -32,12 +32,12 @@ func connect(name, kind string) (net.Conn, error) {
 	c := readConfig()
 	denied := errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
 	switch {
-	case denied && kind == "run" && c.has(name) && !c.isOthers(name):
+	case denied && kind == "run" && c.mayHave(name) && !c.isOthers(name):
 		// The socket is given to its user a moment after it has been made. Who is told that the VM is up has it.
 		return nil, fmt.Errorf("connecting to VM %q: %w: %w", name, errDown, err)
 	case denied:
 		return nil, c.belongs(name, kind)
-	case !c.has(name):
+	case !c.mayHave(name):
 		return nil, c.unknown(name)
 	case c.errorsOf(name) != "":
 		return nil, fmt.Errorf("the configuration of VM %q has errors:\n%s", name, c.errorsOf(name))

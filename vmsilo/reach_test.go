@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,6 +62,55 @@ func TestStarted(t *testing.T) {
 			t.Errorf("status %d, %q", status, r.stderr.String())
 		}
 	}
+}
+
+// What is wrong with a VM's file, or whether there is one, is not for who may not read it to say: the host is asked.
+func TestPrivateConfiguration(t *testing.T) {
+	for _, private := range []string{"work.toml", "vmsilo.toml", "."} {
+		h := newHost(t, "console")
+		h.write("vmsilo", "[defaults]\ncpus = 1\n")
+		h.asked(func(string) string {
+			h.listen("work.run")
+			return "OK\n"
+		})
+		cmd := h.command("run", "work", "x")
+		// Beside the sockets, which must be reached.
+		configuration := filepath.Join(h.folder, "etc")
+		if err := os.Mkdir(configuration, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"work.toml", "vmsilo.toml"} {
+			if err := os.Rename(filepath.Join(h.folder, name), filepath.Join(configuration, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(filepath.Join(configuration, private), 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(configuration, 0o700) })
+		cmd.Env = append(cmd.Env, "VMSILO_CONFIG_PATH="+configuration)
+		r := h.start(powerless(t, cmd))
+		g, _ := h.serve()
+		g.end(7)
+		if status := r.status(); status != 7 || r.stderr.Len() > 0 {
+			t.Errorf("%s: status %d, %q", private, status, r.stderr.String())
+		}
+	}
+}
+
+// powerless has a command run without root's right to read everything.
+func powerless(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return cmd
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Args = append([]string{"setpriv", "--bounding-set=-dac_override,-dac_read_search", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = setpriv
+	return cmd
 }
 
 // What the host says of a VM that it does not start, and what it does else that is no answer.

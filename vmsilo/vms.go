@@ -62,11 +62,19 @@ func (c configured) unknown(name string) error {
 	return command.Errorf(hint, "no VM is named %q", name)
 }
 
-// errorsOf returns what is wrong with the configuration of a VM as vmsilo check prints it, or "".
+// mayHave reports whether a VM is configured as far as who asks may know.
+func (c configured) mayHave(name string) bool {
+	return c.has(name) || slices.ContainsFunc(c.Errors(), func(e config.Error) bool { return e.File.Denied })
+}
+
+// errorsOf returns what is wrong with the configuration of a VM as vmsilo check prints it, or "". What who asks may not read
+// is not wrong for that.
 func (c configured) errorsOf(name string) string {
 	var lines []string
 	for _, e := range c.Broken[name].Errors {
-		lines = append(lines, e.Error())
+		if !e.File.Denied {
+			lines = append(lines, e.Error())
+		}
 	}
 	return strings.Join(lines, "\n")
 }
@@ -74,9 +82,13 @@ func (c configured) errorsOf(name string) string {
 // isOthers reports whether a VM belongs to somebody else than who asks, and this is not root. What is not known is not so:
 // the host knows.
 func (c configured) isOthers(name string) bool {
-	uid, err := strconv.Atoi(c.vms()[name].User)
+	vm := c.vms()[name]
+	if vm == nil {
+		return false
+	}
+	uid, err := strconv.Atoi(vm.User)
 	if err != nil {
-		uid, _, err = accounts.User(c.vms()[name].User)
+		uid, _, err = accounts.User(vm.User)
 	}
 	return err == nil && os.Getuid() != 0 && os.Getuid() != uid
 }

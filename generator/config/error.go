@@ -15,7 +15,9 @@ import (
 type File struct {
 	// Path is the path under which the file was found.
 	Path string
-	data []byte
+	// Denied tells that it may be sound, for somebody who may read it.
+	Denied bool
+	data   []byte
 }
 
 // span is a range of bytes of a file.

@@ -178,7 +178,7 @@ func find(path []string) (files map[string]source, errs []Error) {
 	for _, folder := range path {
 		entries, err := os.ReadDir(folder)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, fileError(folder, "this folder cannot be listed: "+errors.Unwrap(err).Error(), readable(err, "a+rx", folder)))
+			errs = append(errs, unreadable(folder, "this folder cannot be listed: "+errors.Unwrap(err).Error(), "a+rx", err))
 		}
 		for _, e := range entries {
 			base := e.Name()
@@ -196,19 +196,22 @@ func fileError(path, message, hint string) Error {
 	return Error{Position{&File{Path: path}, span{}}, message, hint}
 }
 
-// readable returns a hint for who may not read a path: systemd may, and starts the VM, but whoever asks how it is needs to.
-func readable(err error, mode, path string) string {
+// unreadable is the error of a file or folder that cannot be read. Where who asks how a VM is may not, systemd can, and starts it; mode
+// lets everybody.
+func unreadable(path, message, mode string, err error) Error {
 	if !errors.Is(err, os.ErrPermission) {
-		return ""
+		return fileError(path, message, "")
 	}
-	return "everybody reads it who asks about VMs: sudo chmod " + mode + " " + path
+	e := fileError(path, message, "everybody reads it who asks about VMs: sudo chmod "+mode+" "+path)
+	e.File.Denied = true
+	return e
 }
 
 // loadTree returns the tree of a file, or its errors, or neither when the file is masked.
 func loadTree(from source) (*Node, []Error) {
 	file, err := readFile(from)
 	if err != nil {
-		return nil, []Error{fileError(from.path, err.Error(), readable(err, "a+r", from.path))}
+		return nil, []Error{unreadable(from.path, err.Error(), "a+r", err)}
 	}
 	if file == nil {
 		return nil, nil
