@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -412,6 +414,37 @@ func TestInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.until(t, "ready")
+}
+
+// However small the pieces are in which input comes that nobody reads, they are kept in about as many bytes as there are.
+func TestInputInPieces(t *testing.T) {
+	in := newInput(nil)
+	want := sha256.New()
+	for i := range 1 << 20 {
+		piece := []byte{byte(i % 251)}
+		if i%100 == 0 {
+			piece = bytes.Repeat(piece, 100)
+		}
+		want.Write(piece)
+		in.add(piece)
+	}
+	const size = 1<<20 + 99*(1<<20/100+1)
+	kept := cap(in.chunks) * int(unsafe.Sizeof(in.chunks[0]))
+	for _, chunk := range in.chunks {
+		kept += cap(chunk)
+	}
+	if kept > 2*size {
+		t.Errorf("%d bytes take %d", size, kept)
+	}
+	in.ended = true
+	got := sha256.New()
+	host, _ := protocol.NewWriter(io.Discard)
+	if err := in.copyTo(got, host); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+		t.Error("other bytes come out")
+	}
 }
 
 // A program that ends while the host goes on sending has ended, and nothing else has.

@@ -62,7 +62,7 @@ func (in *input) receive(conn *os.File, from *protocol.Reader, size int) error {
 	if err != nil || !wanted {
 		return err
 	}
-	in.add(bytes.Clone(rest))
+	in.add(rest)
 	return nil
 }
 
@@ -112,14 +112,21 @@ func (in *input) move(conn *os.File, size int) (moved int, err error) {
 	return moved, err
 }
 
-// add takes bytes that the pipe had no room for.
-func (in *input) add(chunk []byte) {
+// add takes a copy of bytes that the pipe had no room for. Few of them are put to those before: a chunk for each byte would
+// be many times what the host may send.
+func (in *input) add(data []byte) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !in.ended {
-		in.chunks = append(in.chunks, chunk)
-		in.changed.Signal()
+	if in.ended {
+		return
 	}
+	last := len(in.chunks) - 1
+	if last >= 0 && len(in.chunks[last])+len(data) <= little {
+		in.chunks[last] = append(in.chunks[last], data...)
+	} else {
+		in.chunks = append(in.chunks, bytes.Clone(data))
+	}
+	in.changed.Signal()
 }
 
 // close ends the input where it is: what waits is not wanted any more.
