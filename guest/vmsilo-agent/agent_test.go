@@ -210,6 +210,73 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// What the user may not execute is not executed by the agent's own capabilities, nor is it started in.
+func TestOnlyWhatTheUserMay(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("this test becomes another user: run it as root")
+	}
+	folder := t.TempDir()
+	if err := os.Chmod(filepath.Dir(folder), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	public, private := filepath.Join(folder, "public"), filepath.Join(folder, "private")
+	for name, mode := range map[string]os.FileMode{public: 0o755, private: 0o700} {
+		if err := os.Mkdir(name, mode); err != nil {
+			t.Fatal(err)
+		}
+		for file, mode := range map[string]os.FileMode{"all": 0o755, "root": 0o700} {
+			if err := os.WriteFile(filepath.Join(name, file), nil, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	errs := map[string]error{}
+	asUserWithOverride(t, func() {
+		for _, file := range []string{"public/all", "public/root", "private/all", "private/root"} {
+			errs[file] = executable(filepath.Join(folder, file))
+		}
+		errs["public"], errs["private"] = checkDirectory(public), checkDirectory(private)
+		// It has the capability.
+		_, errs["."] = os.Stat(filepath.Join(private, "all"))
+	})
+	for what, err := range errs {
+		want := what == "." || what == "public" || what == "public/all"
+		if (err == nil) != want || err != nil && !errors.Is(err, os.ErrPermission) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// asUserWithOverride runs do on a thread of its own as nobody, who has CAP_DAC_OVERRIDE.
+func asUserWithOverride(t *testing.T, do func()) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		// Not unlocked: the thread ends with this.
+		runtime.LockOSThread()
+		const nobody = 65534
+		err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0)
+		// Those of package unix are for all threads.
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, nobody, nobody, nobody); errno != 0 {
+			err = errors.Join(err, errno)
+		}
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			err = errors.Join(err, errno)
+		}
+		const override = 1 << unix.CAP_DAC_OVERRIDE
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		data := [2]unix.CapUserData{{Effective: override, Permitted: override}}
+		err = errors.Join(err, unix.Capset(&header, &data[0]))
+		if err == nil {
+			do()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Without a program, the login shell of the user runs in the user's home.
 func TestLoginShell(t *testing.T) {
 	h := begin(t, serve(t)(), protocol.Program{})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"vmsilo/internal/protocol"
 )
 
@@ -80,17 +82,19 @@ func find(name, dir, path string) (string, error) {
 
 // executable returns nil where exec has a chance.
 func executable(file string) error {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
+	if err := mayEnter(file); err != nil {
 		return err
-	case info.IsDir():
-		return errIsDirectory
-	case info.Mode()&0o111 == 0:
-		return fs.ErrPermission
 	}
-	return nil
+	info, err := os.Stat(file)
+	if err == nil && info.IsDir() {
+		return errIsDirectory
+	}
+	return err
 }
+
+// mayEnter returns nil where the user may execute a file, or go into a folder. The kernel would let the new process do either
+// by vmsilo-agent's capabilities, which it has until its exec; for access(2) those of anybody but root do not count.
+func mayEnter(path string) error { return unix.Access(path, unix.X_OK) }
 
 var errIsDirectory = errors.New("is a directory")
 

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -72,11 +71,8 @@ func prepare(asked protocol.Program, env []string) (invocation, error) {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(value(env, "HOME"), dir)
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		if err == nil {
-			err = &fs.PathError{Err: syscall.ENOTDIR}
-		}
-		return invocation{}, fmt.Errorf("cannot start in %q: %w", dir, errors.Unwrap(err))
+	if err := checkDirectory(dir); err != nil {
+		return invocation{}, fmt.Errorf("cannot start in %q: %w", dir, err)
 	}
 	args := asked.Args
 	if len(args) == 0 {
@@ -91,6 +87,18 @@ func prepare(asked protocol.Program, env []string) (invocation, error) {
 		args = []string{"-" + filepath.Base(path)}
 	}
 	return invocation{path, dir, args, merge(env, []string{"PWD=" + dir})}, nil
+}
+
+// checkDirectory returns nil where a program of the user can start.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	if !info.IsDir() {
+		return syscall.ENOTDIR
+	}
+	return mayEnter(dir)
 }
 
 // streams are our ends of what the program reads and writes.
