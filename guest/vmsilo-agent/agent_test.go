@@ -321,6 +321,25 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// The end of the input ends it on a terminal, too, whether or not a line has.
+func TestEndOfInputOnATerminal(t *testing.T) {
+	dial := serve(t)
+	for _, input := range [][]string{{}, {"whole\n"}, {"part"}, {"part\x04"}, {"whole\n", "part"}} {
+		p := shell("stty -echo; echo ready; cat; echo; echo end; cat")
+		p.Terminal = &protocol.Size{}
+		h := begin(t, dial(), p)
+		_ = h.SetDeadline(time.Now().Add(20 * time.Second))
+		h.until(t, "ready")
+		for _, frame := range append(input, "") {
+			if err := h.to.Write(protocol.Stdin, []byte(frame)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.until(t, "end")
+		h.Close()
+	}
+}
+
 // A program may let go of its terminal, and write to it later.
 func TestTerminalLetGo(t *testing.T) {
 	p := shell("exec <&- >&- 2>&-; sleep 0.2; echo late >/dev/tty; exit 4")

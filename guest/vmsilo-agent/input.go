@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type input struct {
 	used, read int
 	// closed tells that the program has closed its input. The rest is thrown away, so that the host can go on.
 	ended, closed bool
+	// last is the last byte that was written to the program, and not moved there.
+	last byte
 	// enlarged tells that the pipe is for much, where it may be.
 	enlarged bool
 }
@@ -175,9 +178,14 @@ func (in *input) write(program io.Writer, chunk []byte) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.writing = false
+	in.writing, in.last = false, chunk[len(chunk)-1]
 	in.closed = in.closed || err != nil
 	in.took(len(chunk))
+}
+
+// inLine reports whether what a terminal has got ends within a line. It is for who has called copyTo.
+func (in *input) inLine() bool {
+	return in.last != 0 && !strings.ContainsRune("\n\r"+endOfTransmission, rune(in.last))
 }
 
 // copyTo writes what waits to the program until the input ends, and tells the host how much more it may send.

@@ -41,7 +41,7 @@ func (p *program) run(to *protocol.Writer) protocol.Status {
 	go func() {
 		defer input.Done()
 		_ = p.input.copyTo(p.stdin, to)
-		p.endInput()
+		p.endInput(p.input.inLine())
 	}()
 	status := p.wait()
 	if err := p.group.end(); err != nil {

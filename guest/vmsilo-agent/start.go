@@ -169,11 +169,15 @@ func (s *streams) close() {
 // endOfTransmission is Ctrl-D, which ends the input of who reads from a terminal: termios(3), VEOF.
 const endOfTransmission = "\x04"
 
-// endInput lets the program see the end of its input.
-func (s *streams) endInput() {
-	if s.terminal != nil {
-		_, _ = s.terminal.WriteString(endOfTransmission)
-	} else {
+// endInput lets the program see the end of its input. On a terminal, in a line that has begun, the first Ctrl-D does no more
+// than to hand out that.
+func (s *streams) endInput(inLine bool) {
+	if s.terminal == nil {
 		s.stdin.Close()
+		return
+	}
+	_, _ = s.terminal.WriteString(endOfTransmission)
+	if inLine {
+		_, _ = s.terminal.WriteString(endOfTransmission)
 	}
 }
