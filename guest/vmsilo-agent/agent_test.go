@@ -62,6 +62,12 @@ func newGroup(t *testing.T) string {
 // serve starts an agent, and returns how to connect to it.
 func serve(t *testing.T) (dial func() net.Conn) {
 	t.Helper()
+	return serveImpatient(t, patience)
+}
+
+// serveImpatient is serve for an agent that waits no longer than that for the host.
+func serveImpatient(t *testing.T, patience time.Duration) (dial func() net.Conn) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -75,7 +81,7 @@ func serve(t *testing.T) (dial func() net.Conn) {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	a := &agent{groups: &groups{folder: newGroup(t)}, env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
+	a := &agent{patience: patience, groups: &groups{folder: newGroup(t)}, env: []string{"HOME=" + home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "PS1=$ "}}
 	done := make(chan error, 1)
 	go func() { done <- a.serve(listener, 200*time.Millisecond) }()
 	t.Cleanup(func() {
@@ -574,6 +580,26 @@ func TestNonsense(t *testing.T) {
 		h := host{conn, protocol.NewGuestReader(conn), nil}
 		if _, _, ended := h.end(t); ended != want {
 			t.Errorf("%q: %s", wire, ended)
+		}
+	}
+	// Who keeps the connection is let go, too, and has heard why.
+	const patience = 300 * time.Millisecond
+	dial = serveImpatient(t, patience)
+	for _, wire := range []string{"vmsilo1\n\x02\x00\x00\x00", "vmsilo1\n\x99", run + "\x07\x00\x00\x00", run + "\x04\x00\x00\x01\x00"} {
+		conn := dial()
+		begun := time.Now()
+		if _, err := io.WriteString(conn, wire); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(begun.Add(20 * time.Second))
+		h := host{conn, protocol.NewGuestReader(conn), nil}
+		if wire != "vmsilo1\n\x99" {
+			if _, _, ended := h.endOpen(t); !strings.HasPrefix(ended, "125 malformed: ") {
+				t.Errorf("%q: %s", wire, ended)
+			}
+		}
+		if _, _, err := h.from.Next(); errors.Is(err, os.ErrDeadlineExceeded) || err == nil || time.Since(begun) < patience {
+			t.Errorf("%q: %v after %v", wire, err, time.Since(begun))
 		}
 	}
 	// Who says nothing, or half of something, is let go when the connection closes.

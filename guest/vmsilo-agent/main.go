@@ -25,6 +25,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -46,7 +47,7 @@ func main() { command.Main(run) }
 const (
 	// maxPrograms is how many programs run at a time.
 	maxPrograms = 512
-	// patience is how long the host may take to say what it wants of a connection.
+	// patience is how long the host may take to say what it wants of a connection, and to close one that has failed.
 	patience = time.Minute
 )
 
@@ -78,7 +79,7 @@ func run(args []string) error {
 	if err := control(listener, receiveMuch); err != nil {
 		return err
 	}
-	a := &agent{groups: groups, env: sessionEnv(os.Environ())}
+	a := &agent{groups: groups, env: sessionEnv(os.Environ()), patience: patience}
 	return a.serve(listener, *idle)
 }
 
@@ -141,6 +142,8 @@ type agent struct {
 	groups *groups
 	// env is what every program has in its environment.
 	env []string
+	// patience is patience, but for tests, which have less.
+	patience time.Duration
 
 	mu      sync.Mutex
 	running int
@@ -260,9 +263,17 @@ func (a *agent) connection(conn *os.File) {
 	if errors.Is(err, errGone) || to.Write(kind, payload) != nil {
 		return
 	}
-	// The host closes first, however long it takes to read: vhost-device-vsock 0.3 drops what it still has for the host
-	// eight seconds after the guest has closed.
+	// The host closes first: vhost-device-vsock 0.3 drops what it still has for the host eight seconds after the guest has
+	// closed. It may take its time to read what a program has written, but not for a failure.
+	failed := kind == protocol.Failed
+	if failed {
+		_ = conn.SetReadDeadline(time.Now().Add(a.patience))
+	}
 	<-heard
+	if failed {
+		// Behind what is malformed nobody listens.
+		_, _ = io.Copy(io.Discard, conn)
+	}
 }
 
 // failure returns what to tell the host about an error.
@@ -276,7 +287,7 @@ func failure(err error) *protocol.Failure {
 
 // begin reads what the host asks for, and starts it.
 func (a *agent) begin(conn *os.File, from *protocol.Reader) (*program, error) {
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_ = conn.SetReadDeadline(time.Now().Add(a.patience))
 	kind, payload, err := from.Next()
 	_ = conn.SetReadDeadline(time.Time{})
 	switch {

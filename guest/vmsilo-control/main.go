@@ -39,20 +39,22 @@ func run(stdin io.Reader, stdout io.Writer, powerOff func() error) error {
 		return err
 	}
 	kind, _, err := protocol.NewHostReader(stdin).Next()
-	if err != nil {
+	switch {
+	case errors.Is(err, protocol.ErrMalformed):
+	case err != nil:
 		return fmt.Errorf("reading a request: %w", err)
-	}
-	switch kind {
-	case protocol.Sync:
+	case kind == protocol.Sync:
 		unix.Sync()
 		return to.Write(protocol.Done, nil)
-	case protocol.PowerOff:
+	case kind == protocol.PowerOff:
 		if err := to.Write(protocol.Done, nil); err != nil {
 			return err
 		}
 		return powerOff()
+	default:
+		err = fmt.Errorf("a frame of type %#02x is no request", byte(kind))
 	}
-	failure := &protocol.Failure{Code: protocol.NotRun, Text: fmt.Sprintf("a frame of type %#02x is no request", byte(kind))}
+	failure := &protocol.Failure{Code: protocol.NotRun, Text: err.Error()}
 	return to.Write(protocol.Failed, failure.Marshal())
 }
 
