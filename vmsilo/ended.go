@@ -15,7 +15,6 @@ func ended(name string, status protocol.Status, err error) error {
 	var failure *protocol.Failure
 	var lost *session.Lost
 	var own *command.Status
-	why := "to see why: vmsilo why " + name
 	switch {
 	case err == nil && status.Shell() == 0:
 		return nil
@@ -28,15 +27,27 @@ func ended(name string, status protocol.Status, err error) error {
 	case errors.As(err, new(*session.Output)) && errors.Is(err, syscall.EPIPE):
 		// As if it had been killed by the signal.
 		return &command.Status{Code: 128 + int(syscall.SIGPIPE)}
-	case errors.As(err, &lost) && lost.Running:
-		return notRun(command.Errorf(why, "VM %q went away while the program ran", name))
-	case lost != nil:
-		return notRun(command.Errorf(why, "VM %q went away before it answered", name))
+	case errors.As(err, &lost):
+		return notRun(away(name, lost))
 	case errors.Is(err, protocol.ErrMalformed):
 		return notRun(fmt.Errorf("the guest of VM %q does not keep to the protocol: %w", name, err))
 	default:
 		return notRun(err)
 	}
+}
+
+// away returns the error for a connection that has ended, mostly because the VM has. Of one that goes on, what carries the
+// connection on the host has ended, or the agent in the guest.
+func away(name string, lost *session.Lost) error {
+	when := "before it answered"
+	if lost.Running {
+		when = "while the program ran"
+	}
+	if _, running := stays(name); running {
+		hint := fmt.Sprintf("to see why: journalctl --unit=vmsilo-run@%s, and in the guest journalctl --unit=vmsilo-agent", name)
+		return command.Errorf(hint, "the connection to VM %q, which runs, was lost %s", name, when)
+	}
+	return command.Errorf("to see why: vmsilo why "+name, "VM %q went away %s", name, when)
 }
 
 // failed returns the error for what the guest says, or the host in its place where the VM could not start.

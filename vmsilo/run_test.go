@@ -93,6 +93,22 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// A connection that ends is the end of the VM only where that has ended.
+func TestConnectionThatEnds(t *testing.T) {
+	for state, want := range map[string]string{
+		"running": "vmsilo: error: the connection to VM \"work\", which runs, was lost while the program ran\nhint: to see why: journalctl --unit=vmsilo-run@work, ",
+		"failed":  "vmsilo: error: VM \"work\" went away while the program ran\nhint: to see why: vmsilo why work\n",
+	} {
+		h := newHost(t, "run")
+		r := h.start(h.knowing(state, "run", "work", "x"))
+		g, _ := h.serve()
+		g.conn.Close()
+		if status := r.status(); status != 125 || !strings.HasPrefix(r.stderr.String(), want) {
+			t.Errorf("%s: status %d, %q", state, status, r.stderr.String())
+		}
+	}
+}
+
 // Who waits for the guest of a VM that is paused is told so.
 func TestPaused(t *testing.T) {
 	h := newHost(t, "run")

@@ -41,7 +41,7 @@ func serve(listener *net.UnixListener, vm, console string, journal io.Writer, id
 			return fmt.Errorf("accepting a client: %w", err)
 		case !attached.CompareAndSwap(false, true):
 			// Its buffer is empty: this does not wait.
-			fmt.Fprintf(client, "somebody is attached to the console of VM %s already\n", vm)
+			fmt.Fprintf(client, "somebody is attached to the console of VM %q already\n", vm)
 			client.Close()
 			continue
 		}

@@ -122,7 +122,7 @@ func TestAttach(t *testing.T) {
 	first := h.connect(t)
 	time.Sleep(50 * time.Millisecond)
 	second := h.connect(t)
-	if text, err := io.ReadAll(second); err != nil || string(text) != "somebody is attached to the console of VM bank already\n" {
+	if text, err := io.ReadAll(second); err != nil || string(text) != `somebody is attached to the console of VM "bank" already`+"\n" {
 		t.Errorf("%q, %v", text, err)
 	}
 	if err := os.Mkdir(filepath.Dir(h.console), 0o755); err != nil {

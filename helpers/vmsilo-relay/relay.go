@@ -103,7 +103,7 @@ func (r *relay) take() error {
 		return err
 	}
 	if r.count() == maxOpen {
-		refuse(client, fmt.Sprintf("%d programs are running in VM %s already", maxOpen, r.vm))
+		refuse(client, fmt.Sprintf("%d programs are running in VM %q already", maxOpen, r.vm))
 		return nil
 	}
 	return r.begin(client)
@@ -162,14 +162,14 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 	wait := time.Until(deadline)
 	if c.hasLeft() || wait <= 0 {
 		r.door.Unlock()
-		return nil, fmt.Errorf("VM %s cannot run it: its vsock device is busy", r.vm)
+		return nil, fmt.Errorf("VM %q cannot run it: its vsock device is busy", r.vm)
 	}
 	guest, err := dial.Unix(r.device, wait)
 	r.door.Unlock()
 	if errors.Is(err, unix.EAGAIN) {
-		return nil, fmt.Errorf("VM %s cannot run it: its vsock device is busy", r.vm)
+		return nil, fmt.Errorf("VM %q cannot run it: its vsock device is busy", r.vm)
 	} else if err != nil {
-		return nil, fmt.Errorf("VM %s does not run", r.vm)
+		return nil, fmt.Errorf("VM %q does not run", r.vm)
 	}
 	err = errors.Join(guest.SetDeadline(deadline), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -177,7 +177,7 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 	}
 	if err != nil {
 		guest.Close()
-		return nil, fmt.Errorf("VM %s cannot run it: %w", r.vm, err)
+		return nil, fmt.Errorf("VM %q cannot run it: %w", r.vm, err)
 	}
 	return guest, nil
 }

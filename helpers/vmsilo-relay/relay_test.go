@@ -378,7 +378,7 @@ func TestManyConnections(t *testing.T) {
 		t.Errorf("%d are carried, %d refused", count(&carried), count(&refused))
 	}
 	refused.Range(func(_, text any) bool {
-		if !strings.HasSuffix(text.(string), "512 programs are running in VM bank already") {
+		if !strings.HasSuffix(text.(string), `512 programs are running in VM "bank" already`) {
 			t.Errorf("%q", text)
 		}
 		return true
@@ -406,7 +406,7 @@ func TestNoDevice(t *testing.T) {
 	}
 	h.serve(l, 200*time.Millisecond)
 	for _, conn := range []net.Conn{a, b} {
-		if text := h.refused(conn); text != "VM bank does not run" {
+		if text := h.refused(conn); text != `VM "bank" does not run` {
 			t.Errorf("%q", text)
 		}
 	}
@@ -419,7 +419,7 @@ func TestNothingListens(t *testing.T) {
 		h := newHost(t)
 		newDevice(t, h.path, answer, nil)
 		h.relay(200 * time.Millisecond)
-		if text := h.refused(h.connect()); !strings.HasPrefix(text, "VM bank cannot run it: nothing in the guest listens") {
+		if text := h.refused(h.connect()); !strings.HasPrefix(text, `VM "bank" cannot run it: nothing in the guest listens`) {
 			t.Errorf("%q: %q", answer, text)
 		}
 		h.wait()
@@ -495,7 +495,7 @@ func TestSlowGuest(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	says(first)
-	if text := h.refused(h.connect()); text != "512 programs are running in VM bank already" {
+	if text := h.refused(h.connect()); text != `512 programs are running in VM "bank" already` {
 		t.Errorf("%q", text)
 	}
 	close(slow)
@@ -634,7 +634,7 @@ func TestCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "VM work does not run") {
+	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), `VM "work" does not run`) {
 		t.Errorf("%q, %v", answer, err)
 	}
 	if err := <-ended; err != nil {

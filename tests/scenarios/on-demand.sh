@@ -118,7 +118,7 @@ check "without escapes" fails grep --quiet $'\e' <(journalctl --boot --identifie
 console true >/dev/null &
 first=$!
 sleep 0.5
-check "one at a time" same "somebody is attached to the console of VM a already" "$(console true 2>/dev/null)"
+check "one at a time" same 'somebody is attached to the console of VM "a" already' "$(console true 2>/dev/null)"
 check "bob may not" fails setpriv --reuid=1001 --regid=1001 --clear-groups socat -u UNIX-CONNECT:/run/vmsilo/a.console -
 wait "$first"
 check "a console that is left is another's" holds "$(console 'echo again-$((6*7))')" again-42

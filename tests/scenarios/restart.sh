@@ -92,7 +92,7 @@ check "is there" await test -S /run/vmsilo/a-b.run
 check "and root's" same root "$(stat --format=%U /run/vmsilo/a-b.run)"
 timeout 20 runuser --user=alice -- vmsilo run a-b true >/run/said 2>&1
 check "its user waits for it" same 'alice' "$(stat --format=%U /run/vmsilo/a-b.run)"
-check "and reaches the guest, which this one has not" holds "$(cat /run/said)" "VM a-b cannot run it"
+check "and reaches the guest, which this one has not" holds "$(cat /run/said)" 'VM "a-b" cannot run it'
 rm --recursive "/run/systemd/system/$door.d"
 systemctl daemon-reload
 systemctl stop vmsilo@a-b
