@@ -245,6 +245,22 @@ func TestTerminalWithoutOne(t *testing.T) {
 	}
 }
 
+// With & of a shell a program has no input, and goes on.
+func TestBackground(t *testing.T) {
+	h, p := newHost(t, "run"), newPTY(t)
+	cmd := h.command("run", "work", "x")
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `set -m; "$0" "$@" & wait $!`, cmd.Path}, cmd.Args[1:]...)
+	r := h.start(p.on(cmd))
+	g, _ := h.serve()
+	if input := g.next(protocol.Stdin); len(input) > 0 {
+		t.Errorf("input of %q", input)
+	}
+	g.end(7)
+	if status := r.status(); status != 7 {
+		t.Errorf("status %d, %q", status, p.text())
+	}
+}
+
 // What is waited for is shown on a terminal, and gone when the guest has answered.
 func TestProgressOfAStart(t *testing.T) {
 	h, p := newHost(t, "run"), newPTY(t)

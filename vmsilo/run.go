@@ -114,6 +114,11 @@ func converse(conn net.Conn, s *session.Session, size *protocol.Size) (protocol.
 	})
 	go func() {
 		defer raw.RestoreInPanic()
+		if terminal.InBackground(os.Stdin) {
+			// As with & of a shell. To read ahead for a program that may want nothing would have this process stopped.
+			s.Send(protocol.Stdin, nil)
+			return
+		}
 		err := s.Input(os.Stdin)
 		switch {
 		case !errors.As(err, new(*os.PathError)):

@@ -15,6 +15,13 @@ func Is(file *os.File) bool {
 	return err == nil
 }
 
+// InBackground reports whether file is this process's terminal and another process group has it: who reads from it then is
+// stopped, by SIGTTIN of termios(3).
+func InBackground(file *os.File) bool {
+	group, err := unix.IoctlGetInt(int(file.Fd()), unix.TIOCGPGRP)
+	return err == nil && group != unix.Getpgrp()
+}
+
 // Size returns the size of the terminal file; what has none is a terminal of 24 lines.
 func Size(file *os.File) protocol.Size {
 	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
