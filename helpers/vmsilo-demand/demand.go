@@ -13,28 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/paths"
+	"vmsilo/internal/vmunit"
 )
 
 // demand is what is wanted of one VM.
 type demand struct {
 	conn *dbus.Conn
 	vm   string
-	// begun tells that nobody had asked for the VM before this did.
-	begun bool
+	// begun are the VMs for which nobody had asked before this did: this one, and those that it needs.
+	begun []string
 }
 
 // unit is the VM's own.
-func (d *demand) unit() string { return "vmsilo@" + d.vm + ".service" }
+func (d *demand) unit() string { return vmunit.Of(d.vm) }
 
 // relay is the unit that carries connections, and door the one by which they come.
-func (d *demand) relay() string { return "vmsilo-run@" + d.vm + ".service" }
+func (d *demand) relay() string { return relayOf(d.vm) }
 func (d *demand) door() string  { return "vmsilo-run@" + d.vm + ".socket" }
 
 // clock is the timer of the VM's idleness.
 func (d *demand) clock() string { return "vmsilo-idle@" + d.vm + ".timer" }
 
-// mark is the path of the mark. It outlasts a reboot of the guest: vmsilo-down removes it when the VM has ended.
-func (d *demand) mark() string { return filepath.Join(paths.OnDemand, d.vm) }
+func relayOf(vm string) string { return "vmsilo-run@" + vm + ".service" }
+
+// markOf is the path of a VM's mark. It outlasts a reboot of the guest: vmsilo-down removes it when the VM has ended.
+func markOf(vm string) string { return filepath.Join(paths.OnDemand, vm) }
 
 // user returns whose the VM is, by name or uid. The template has root, and only the generator's drop-in for a VM that can
 // be built somebody else.
@@ -69,7 +72,7 @@ func (d *demand) startFor(ctx context.Context, by peer) error {
 // lock takes the mark for this process alone, until release is called, so that a start is asked for before a stop has
 // looked whether there is one, or after it has been asked for. Without a mark there is nothing to take.
 func (d *demand) lock() (marked bool, release func(), err error) {
-	f, err := os.Open(d.mark())
+	f, err := os.Open(markOf(d.vm))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, func() {}, nil
 	} else if err != nil {
@@ -89,8 +92,11 @@ func atRest(state string) bool { return state == "inactive" || state == "failed"
 // beginning of the VM's idleness, also when nobody connects.
 func (d *demand) start(ctx context.Context) error {
 	err := d.startVM(ctx)
-	if err == nil && d.begun {
-		err = d.leaveMark(ctx)
+	for _, vm := range d.begun {
+		// Those that it needs may be up without it.
+		if err == nil || vm != d.vm {
+			err = errors.Join(err, d.leaveMark(ctx, vm))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("VM %q could not be started: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
@@ -105,15 +111,22 @@ func (d *demand) start(ctx context.Context) error {
 	return nil
 }
 
-// leaveMark leaves the mark, but for a VM that has ended since: what removes it may have been there by then.
-func (d *demand) leaveMark(ctx context.Context) error {
-	if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
+// leaveMark leaves the mark of a VM, but of one that has ended since: what removes it may have been there by then. The
+// idleness of another than the one that is wanted begins by its relay's end, too.
+func (d *demand) leaveMark(ctx context.Context, vm string) error {
+	if err := os.WriteFile(markOf(vm), nil, 0o600); err != nil {
 		return err
 	}
-	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
-	if err == nil && atRest(states[0].ActiveState) {
-		_ = os.Remove(d.mark()) // unless vmsilo-down has
-		return errors.New("it has ended at once")
+	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{vmunit.Of(vm)})
+	switch {
+	case err != nil:
+	case atRest(states[0].ActiveState):
+		_ = os.Remove(markOf(vm)) // unless vmsilo-down has
+		if vm == d.vm {
+			err = errors.New("it has ended at once")
+		}
+	case vm != d.vm:
+		_, err = d.conn.StartUnitContext(ctx, relayOf(vm), "replace", nil)
 	}
 	return err
 }
@@ -151,7 +164,15 @@ func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 		return err
 	}
 	defer release()
-	states, err := d.conn.ListUnitsByNamesContext(ctx, []string{d.unit()})
+	vms, err := d.needed(ctx)
+	if err != nil {
+		return err
+	}
+	units := make([]string, len(vms))
+	for i, vm := range vms {
+		units[i] = vmunit.Of(vm)
+	}
+	states, err := d.conn.ListUnitsByNamesContext(ctx, units)
 	if err != nil {
 		return err
 	}
@@ -161,14 +182,45 @@ func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 	if _, err := d.conn.StartUnitContext(ctx, d.unit(), "replace", ended); err != nil {
 		return err
 	}
-	switch before := states[0].ActiveState; {
-	case before == "active":
+	for i, before := range states {
+		if !isUp(before) && !slices.Contains(d.begun, vms[i]) {
+			d.begun = append(d.begun, vms[i])
+		}
+	}
+	if states[0].ActiveState == "active" {
 		// What would stop the VM must see that it is wanted.
 		_, err = d.conn.StartUnitContext(ctx, d.relay(), "replace", nil)
-	case before != "activating" && states[0].JobId == 0:
-		d.begun = true
 	}
 	return err
+}
+
+// isUp reports whether a VM runs, or is about to, and stays so.
+func isUp(u dbus.UnitStatus) bool {
+	if u.JobId != 0 {
+		return u.JobType != "stop"
+	}
+	return u.ActiveState == "active" || u.ActiveState == "activating"
+}
+
+// needed returns the VM and those that its start starts, be it that they are required or wanted.
+func (d *demand) needed(ctx context.Context) ([]string, error) {
+	vms := []string{d.vm}
+	// The list grows while it is gone through.
+	for i := 0; i < len(vms); i++ {
+		for _, property := range []string{"Requires", "Wants"} {
+			p, err := d.conn.GetUnitPropertyContext(ctx, vmunit.Of(vms[i]), property)
+			if err != nil {
+				return nil, err
+			}
+			units, _ := p.Value.Value().([]string)
+			for _, unit := range units {
+				if vm, _ := vmunit.Split(unit); strings.HasPrefix(unit, "vmsilo@") && !slices.Contains(vms, vm) {
+					vms = append(vms, vm)
+				}
+			}
+		}
+	}
+	return vms, nil
 }
 
 // stop stops the VM if nobody uses it, or has the time of its idleness begin anew. It does not wait for the end.

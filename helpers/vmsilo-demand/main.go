@@ -11,7 +11,7 @@
 // asks systemd for the VM if who asks may start it, waits until it is up, or has failed, and answers with a line. That is
 // the VM's user, who is an environment variable of its socket's unit, root, or a member of group vmsilo. Who hangs up
 // meanwhile stops nothing. When it was this that started the VM, it leaves a mark, /run/vmsilo/.on-demand/VM, which
-// is vmsilo-down's to remove.
+// is vmsilo-down's to remove, and one for each VM that it needs and that was started with it.
 //
 // INSTANCE is that of its unit: it drops without a word who asks while 64 of the same user do who came before.
 //
