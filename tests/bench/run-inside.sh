@@ -126,8 +126,7 @@ main() {
   echo "$(nproc) CPUs, Linux $(uname -r), $(qemu-system-x86_64 --version | head -n 1); load: $(cut -d ' ' -f 1-3 /proc/loadavg)"
   echo "Emulated: 2 CPUs; medians of $runs, $bulk_runs and $cold_runs runs, in turn; $mib MiB each way"
   echo
-  # A program that stays keeps the relay: of a connection that closes before it has asked for a port, as the relay's own
-  # does, vhost-device-vsock 0.3 takes all of a processor from there on, and all that follows would be slower by that.
+  # A program that stays keeps the relay and the agent: what their starts take is measured after a rest.
   vmsilo run bench sleep infinity &
   stays=$!
   beside_ssh
