@@ -62,6 +62,13 @@ check "somebody else's VM" ends 125 as bob vmsilo run a true
 check "says whose it is" holds "$(said)" alice
 check "none of that has started anything" same inactive "$(systemctl is-active vmsilo@a)"
 
+# Another VM, to which nothing of what follows happens.
+tiny_image /srv/tiny
+printf 'id = 6\nhypervisor = "qemu"\nimage = "/srv/tiny"\nmemory = "64M"\ncpus = 1\n' >/etc/vmsilo/beside.toml
+systemctl daemon-reload
+check "another VM starts" tiny_start beside
+beside=$(systemctl show --property=MainPID,NRestarts,ActiveState vmsilo@beside)
+
 echo "on demand: a hundred at once, of whom the host takes 64 at a time, and one in a terminal"
 mkdir /run/hundred
 for i in {1..100}; do
@@ -76,6 +83,8 @@ check "the program has run" shows first user status=0
 check "the wait has left no trace" fails holds "$(screen first)" "starting a"
 check "the VM is up" same active "$(systemctl is-active vmsilo@a)"
 tmux kill-session -t first
+check "the list has what it uses" same "running true" \
+  "$(as bob vmsilo list --json | jq --raw-output '.[] | select(.name == "a") | "\(.state) \(.memory > 100000000)"')"
 
 echo "an image without the Wayland proxy that it is to run"
 missing='vmsilo.wayland_proxy: there is no sommelier in /usr/local/bin or /usr/bin of this image'
@@ -105,7 +114,7 @@ check "of logind, with PAM" holds "$session" XDG_RUNTIME_DIR=/run/user/1000 Clas
 check "the program is in its scope" grep --quiet '^0::/user.slice/user-1000.slice/session-[0-9]*.scope/run-[0-9]*$' <<<"$session"
 check "the audit identity" grep --quiet '^audit 1000$' <<<"$session"
 check "nothing of the service shows" fails grep --extended-regexp '^(LISTEN|INVOCATION|JOURNAL|NOTIFY|TERM=)' <<<"$session"
-check "no capability" same 0 "$(run a sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):[[:space:]]*0*\(.*[1-9a-f]\).*/\2/p' /proc/self/status | wc --lines)"
+check "no capability" same "Inh Prm Eff Amb" "$(run a sed -n 's/^Cap\(Inh\|Prm\|Eff\|Amb\):[[:space:]]*0*$/\1/p' /proc/self/status | xargs)"
 
 echo "terminals"
 check "none without -t" same "not a tty" "$(run a tty)"
@@ -224,6 +233,8 @@ got=0
 wait $client || got=$?
 check "the client says so" same '125 vmsilo: error: VM "a" went away while the program ran' "$got $(head -n 1 /run/lost)"
 check "nothing is left" nothing_left a
+check "the other VM runs as before" same "$beside" "$(systemctl show --property=MainPID,NRestarts,ActiveState vmsilo@beside)"
+check "which was so" holds "$beside" ActiveState=active NRestarts=0
 
 echo "requests to the guest"
 # request TYPE sends a request with nothing in it, and prints the answer in hexadecimal digits.
