@@ -213,6 +213,8 @@ tmux send-keys -t console Enter
 check "a shell of root" shows console 'root@a:'
 tmux send-keys -t console 'echo of-the-""console; tty' Enter
 check "it answers" shows console of-the-console /dev/ttyS1
+check "another is not attached" ends 1 as alice vmsilo console a </dev/null
+check "and is told why" holds "$(said)" 'somebody is attached to the console of VM "a" already' 'has closed, though the VM runs'
 tmux send-keys -t console C-]
 check "Ctrl-] leaves" shows console status=0
 tmux kill-session -t console
