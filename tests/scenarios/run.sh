@@ -163,16 +163,6 @@ check "a signal goes to the program" same "up term 3" "$(xargs </run/signalled) 
 check "what a program leaves behind is ended" run a sh -c 'setsid sleep 1000 & exit 0'
 check "at once" same "" "$(programs)"
 
-echo "a guest that stands still"
-check "it does" as alice vmsilo pause a
-terminal paused vmsilo run a true
-check "who waits for it is told" shows paused "a is paused: vmsilo resume a"
-tmux send-keys -t paused C-c
-check "who does not want to wait leaves" shows paused status=130
-tmux kill-session -t paused
-check "it goes on" as alice vmsilo resume a
-check "and answers" same onward "$(run a echo onward)"
-
 echo "who does not read, and who sends nonsense"
 run a yes > >(sleep 1000) &
 sleep 2
