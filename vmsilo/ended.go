@@ -57,7 +57,7 @@ func failed(name string, failure *protocol.Failure) error {
 		return &command.Status{Code: int(failure.Code), Err: failure}
 	}
 	if stateOf(name).Paused {
-		return notRun(command.Errorf("vmsilo resume "+name, "%w\nit is paused", failure))
+		return notRun(command.Errorf("vmsilo resume "+name, "%w", failure))
 	}
 	var err error = failure
 	if cause := briefly(name); cause != "" {

@@ -115,7 +115,7 @@ func TestPaused(t *testing.T) {
 	r := h.start(h.knowing("paused running", "run", "work", "x"))
 	g, _ := h.serve()
 	g.send(protocol.Failed, (&protocol.Failure{Code: protocol.NotRun, Text: "no answer"}).Marshal())
-	want := "vmsilo: error: no answer\nit is paused\nhint: vmsilo resume work\n"
+	want := "vmsilo: error: no answer\nhint: vmsilo resume work\n"
 	if status := r.status(); status != 125 || r.stderr.String() != want {
 		t.Errorf("status %d, %q", status, r.stderr.String())
 	}

@@ -28,7 +28,7 @@ const (
 var patience = 30 * time.Second
 
 type relay struct {
-	vm, device string
+	vm, device, paused string
 	// listener is the socket's file descriptor.
 	listener int
 	events   *events
@@ -42,14 +42,14 @@ type relay struct {
 }
 
 // serve carries what comes to a listener, until nothing does for a while.
-func serve(listener *net.UnixListener, vm, device string, idle time.Duration) error {
+func serve(listener *net.UnixListener, vm, device, paused string, idle time.Duration) error {
 	// Nothing else holds the socket, which Go closes when it collects what is not held.
 	defer runtime.KeepAlive(listener)
 	events, err := newEvents()
 	if err != nil {
 		return err
 	}
-	r := &relay{vm: vm, device: device, events: events, open: map[int32]*connection{}}
+	r := &relay{vm: vm, device: device, paused: paused, events: events, open: map[int32]*connection{}}
 	if r.listener, err = descriptor(listener); err != nil {
 		return err
 	}
@@ -157,6 +157,9 @@ func (r *relay) begin(client *net.UnixConn) error {
 
 // reach connects to the guest, unless the client has left by then. The error is for the client.
 func (r *relay) reach(c *connection) (*net.UnixConn, error) {
+	if _, err := os.Stat(r.paused); err == nil {
+		return nil, fmt.Errorf("VM %q is paused", r.vm)
+	}
 	deadline := time.Now().Add(patience)
 	r.door.Lock()
 	wait := time.Until(deadline)

@@ -78,16 +78,16 @@ func (d *device) end() {
 
 // host is a relay that runs.
 type host struct {
-	t            *testing.T
-	socket, path string
-	done         chan error
+	t                    *testing.T
+	socket, path, paused string
+	done                 chan error
 }
 
 // newHost makes a folder with a socket as systemd does; wait returns what the relay returns.
 func newHost(t *testing.T) *host {
 	t.Helper()
 	dir := t.TempDir()
-	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), make(chan error, 1)}
+	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), filepath.Join(dir, "paused"), make(chan error, 1)}
 }
 
 // relay starts the relay on a socket of its own.
@@ -103,7 +103,7 @@ func (h *host) relay(idle time.Duration) *net.UnixListener {
 }
 
 func (h *host) serve(l *net.UnixListener, idle time.Duration) {
-	go func() { h.done <- serve(l, "bank", h.path, idle) }()
+	go func() { h.done <- serve(l, "bank", h.path, h.paused, idle) }()
 }
 
 // wait waits for the relay to end by itself.
@@ -426,7 +426,32 @@ func TestNothingListens(t *testing.T) {
 	}
 }
 
-// A guest that does not answer, as one that is paused, is not one in which nothing listens.
+// The device of a VM that is paused is left alone.
+func TestPaused(t *testing.T) {
+	h := newHost(t)
+	newDevice(t, h.path, "OK 1\n", echo)
+	if err := os.WriteFile(h.paused, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.relay(time.Second)
+	if text := h.refused(h.connect()); text != `VM "bank" is paused` {
+		t.Errorf("%q", text)
+	}
+	if err := os.Remove(h.paused); err != nil {
+		t.Fatal(err)
+	}
+	conn := h.connect()
+	if _, err := io.WriteString(conn, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
+	h.wait()
+}
+
+// A guest that does not answer is not one in which nothing listens.
 func TestNoAnswer(t *testing.T) {
 	before := patience
 	patience = 100 * time.Millisecond
@@ -619,7 +644,7 @@ func TestCollected(t *testing.T) {
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		listening <- err
 		if err == nil {
-			ended <- serve(listener, "work", filepath.Join(t.TempDir(), "none"), time.Second)
+			ended <- serve(listener, "work", filepath.Join(t.TempDir(), "none"), "", time.Second)
 		}
 	}()
 	if err := <-listening; err != nil {

@@ -163,6 +163,13 @@ check "a signal goes to the program" same "up term 3" "$(xargs </run/signalled) 
 check "what a program leaves behind is ended" run a sh -c 'setsid sleep 1000 & exit 0'
 check "at once" same "" "$(programs)"
 
+echo "a guest that stands still"
+check "it does" as alice vmsilo pause a
+check "who wants it is told" ends 125 run a true
+check "and what to do" same $'vmsilo: error: VM "a" is paused\nhint: vmsilo resume a' "$(said)"
+check "it goes on" as alice vmsilo resume a
+check "and answers" same onward "$(run a echo onward)"
+
 echo "who does not read, and who sends nonsense"
 run a yes > >(sleep 1000) &
 sleep 2
