@@ -189,7 +189,8 @@ silence /run/vmsilo/work.run
 
 # What the host says in the guest's place.
 printf 'vmsilo1\n\x85\x00\x00\x08\x7dno luck' >/srv/failed
-listens /run/vmsilo/noimage.run 666 root 'cat /srv/failed'
+# It hears what it is asked: socat drops what is said by a program that does not.
+listens /run/vmsilo/noimage.run 666 root 'cat /srv/failed; exec cat >/dev/null'
 check "run: a VM that cannot run it" holds "$(as root vmsilo run noimage true)" $'vmsilo: error: no luck\nvmsilo-user@noimage.service failed at ' \
   'error: VM "noimage" cannot start' "status 125"
 silence /run/vmsilo/noimage.run
