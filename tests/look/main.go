@@ -8,7 +8,7 @@
 //
 // It prints "ipc" where IPC, what /proc/self/ns/ipc leads to, is its own, too; "core" where it may leave a core dump; and the
 // name of the error for a call that no unit allows, which kills it in most. Of each path that is there, and of a device that may
-// be opened, it prints the name, and "+" where the file system may be written to.
+// be opened, it prints the name, and "+" where the file system or the device may be written to.
 package main
 
 import (
@@ -48,13 +48,17 @@ func look(path string) (there, writable bool) {
 		return false, false
 	}
 	if kind := st.Mode & unix.S_IFMT; kind == unix.S_IFCHR || kind == unix.S_IFBLK {
-		fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == nil {
-			unix.Close(fd)
-		}
-		// What may not be opened is refused before its driver is looked for.
-		return err != unix.EPERM && err != unix.EACCES, false
+		return opens(path, unix.O_RDONLY), opens(path, unix.O_RDWR)
 	}
 	var fs unix.Statfs_t
 	return true, unix.Statfs(path, &fs) == nil && fs.Flags&unix.ST_RDONLY == 0
+}
+
+// opens reports whether a device may be opened. What may not is refused before its driver is looked for.
+func opens(path string, mode int) bool {
+	fd, err := unix.Open(path, mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err != unix.EPERM && err != unix.EACCES
 }

@@ -124,6 +124,14 @@ check "another VM's may not" fails may 70010
 check "the guest's memory is 32 huge pages" same 4 "$(huge_pages)"
 check "a slice takes processors and nodes of memory" systemctl set-property vmsilo-passed.slice AllowedCPUs=1 AllowedMemoryNodes=0
 check "the VMM is on these" same "1 0" "$(processors) $(memory)"
+slice=/sys/fs/cgroup/vmsilo.slice/vmsilo-passed.slice
+check "and less of the processors, and memory, of which there are 16 MiB more" systemctl set-property --runtime vmsilo-passed.slice \
+  CPUWeight=50 MemoryMax=$(($(cat $slice/memory.current) + (16 << 20)))
+check "the kernel knows" same 50 "$(cat $slice/cpu.weight)"
+check "who takes more of it" fails systemd-run --quiet --wait --slice=vmsilo-passed.slice --property=OOMScoreAdjust=1000 \
+  sh -c 'head --bytes=64M /dev/zero | tail --bytes=64M >/dev/null'
+check "is killed" grep '^oom_kill [1-9]' $slice/memory.events
+check "and no process of the VM's" systemctl is-active vmsilo@passed vmsilo-vsock@passed
 check "the VMM is killed" kill -KILL "$(vmm_of passed)"
 check "the VM ends" becomes '^failed$' systemctl is-active vmsilo@passed
 check "nothing is left of it" nothing_left passed
