@@ -403,13 +403,14 @@ session_start() {
   becomes '^active$' systemctl is-active user@1000
 }
 
-# compositor_start starts sway without a screen, as a unit of alice's service manager. It tells that where it listens.
+# compositor_start OPTION… starts sway without a screen, as a unit of alice's service manager, with options of systemd-run. It
+# tells the manager where it listens.
 compositor_start() {
   session_start || return 1
   desktop systemctl --user unset-environment WAYLAND_DISPLAY
   printf 'exec systemctl --user import-environment WAYLAND_DISPLAY\noutput HEADLESS-1 resolution 800x600\n' >/home/alice/sway
   desktop systemd-run --user --quiet --collect --unit=sway --setenv=WLR_BACKENDS=headless --setenv=WLR_RENDERER=pixman \
-    --setenv=WLR_LIBINPUT_NO_DEVICES=1 sway --config /home/alice/sway
+    --setenv=WLR_LIBINPUT_NO_DEVICES=1 "$@" sway --config /home/alice/sway
   becomes '^WAYLAND_DISPLAY=' compositor_display
 }
 
