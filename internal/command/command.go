@@ -70,7 +70,9 @@ const objectUnit = "OBJECT_SYSTEMD_UNIT"
 // report writes err to the journal as a message about a VM where the unit asks for that, and else to standard error.
 func report(name string, err error) {
 	if unit := os.Getenv(objectUnit); unit != "" && journal.Enabled() {
-		fields := map[string]string{objectUnit: unit, "SYSLOG_IDENTIFIER": name}
+		// The run of the unit, as systemd's own messages about it have it: of a process that has ended by then the journal may
+		// not find out.
+		fields := map[string]string{objectUnit: unit, "SYSLOG_IDENTIFIER": name, "INVOCATION_ID": os.Getenv("INVOCATION_ID")}
 		if journal.Send(Text(err), journal.PriErr, fields) == nil {
 			return
 		}

@@ -34,6 +34,7 @@ for mode in context plain; do
   printf 'id = %d\nhypervisor = "qemu"\nimage = "/srv/tiny"\nwayland = "%s"\nwayland_proxy = "waypipe"\n' $((${#mode})) "$mode" >"/etc/vmsilo/$mode.toml"
 done
 systemctl daemon-reload
+# shellcheck disable=SC2119 # without options
 compositor_start
 systemctl start vmsilo-proxy@context.socket vmsilo-proxy@plain.socket
 sockets=(/run/user/1000/"$(compositor_display | cut -d = -f 2)" /run/vmsilo/context/wayland.sock /run/vmsilo/plain/wayland.sock)

@@ -106,7 +106,7 @@ leftovers() {
   local vm path word
   for vm in "${@:-*}"; do
     word=${vm//\*/[a-z][a-z0-9-]*}
-    # shellcheck disable=SC2231,SC2046 # the VM may be a pattern, and its owner is two words or four
+    # shellcheck disable=SC2231 # the VM may be a pattern
     for path in /sys/class/net/$vm-[0-9]* /run/vmsilo/$vm /run/vmsilo/$vm:* /run/vmsilo/.netdev/$vm:* /run/vmsilo/.on-demand/$vm /run/vmsilo/.netvm/$vm /run/vmsilo/.pci/$vm /run/vmsilo/.pci/$vm.* /sys/class/net/$vm-br /run/vmsilo/$vm.console /run/vmsilo/$vm.vmm /run/vmsilo/$vm.run /run/userdb/*vmsilo-$vm.* \
       /var/lib/vmsilo/$vm/ephemeral.qcow2*; do
       [[ ! -e $path && ! -L $path ]] || echo "left: $path"
@@ -119,6 +119,7 @@ leftovers() {
     findmnt --noheadings --raw --output TARGET | grep -E "^/(run/vmsilo|var/lib/vmsilo|shared)/$word(/|\$)" |
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
     # The folder of its disk stays.
+    # shellcheck disable=SC2046 # two words or four
     find /run /var /tmp /dev/shm -xdev $(owned_by "$vm") -not -regex '/var/lib/vmsilo/[^/]*' -printf 'left: %p of uid %U\n' 2>/dev/null
     grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.vmm|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
   done
