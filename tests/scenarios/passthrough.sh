@@ -1,7 +1,6 @@
 #!/bin/bash
 # PCI devices of a host in its VMs, huge pages, the processors that a VM may have, and packets that the kernel carries: on a host
 # that has an IOMMU and a kernel with vhost-net, which is a guest of this one. VMs of that guest are emulated by what is emulated itself; their guests are a few instructions.
-# host: --go=attacks
 # files: passthrough/outer.toml passthrough/inner.sh
 # Some functions are called by name.
 # shellcheck disable=SC2317
@@ -13,7 +12,6 @@ make_root() {
   fsck.erofs --extract=/srv/outer /var/lib/vmsilo/images/default/root.erofs &&
     cp --archive --one-file-system --update=none /usr /srv/outer/ &&
     install /etc/vmsilo/inner.sh /root/inside.sh /srv/outer/root/ &&
-    install --mode=644 /var/lib/vmsilo/images/default/vmlinuz /srv/outer/srv/ &&
     mkfs.erofs --quiet /srv/outer.erofs /srv/outer
 }
 
