@@ -120,7 +120,7 @@ leftovers() {
       grep -v '^/var/lib/vmsilo/images/' | sed 's/^/left: mount /'
     # The folder of its disk stays.
     # shellcheck disable=SC2046 # two words or four
-    find /run /var /tmp /dev/shm -xdev $(owned_by "$vm") -not -regex '/var/lib/vmsilo/[^/]*' -printf 'left: %p of uid %U\n' 2>/dev/null
+    find /run /var/lib/vmsilo /var/tmp /tmp /dev/shm -xdev $(owned_by "$vm") -not -regex '/var/lib/vmsilo/[^/]*' -printf 'left: %p of uid %U\n' 2>/dev/null
     grep -oE "/(run|var/lib)/vmsilo/${word}([/:]|\.console|\.vmm|\.run).*" /proc/net/unix | sed 's/^/left: socket /'
   done
 }

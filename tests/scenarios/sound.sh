@@ -117,5 +117,7 @@ check "the device is still there" systemctl --quiet is-active vmsilo-sound@speak
 
 echo "the end"
 systemctl stop vmsilo-user@{speaker,microphone}
+# What was recorded as the VMs' users.
+rm /tmp/{speaker,microphone}.wav
 check "nothing is left" nothing_left
 finish
