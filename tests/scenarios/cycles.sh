@@ -12,13 +12,12 @@ vms=4 cycles=$(cat /etc/vmsilo/cycles 2>/dev/null || echo 25)
 
 # count WHEN prints what must not grow, and leaves what that is in /root/WHEN-….
 count() {
-  # machined may have been told of a VM or not, and leaves half a minute later.
-  systemctl start systemd-machined && systemctl stop systemd-machined.service machine.slice
   # What systemd keeps for a moment is not counted.
   await quiet
   systemctl list-units --all --plain --no-legend 'vmsilo*' | counted "$1" units
   find /proc/1/fd -mindepth 1 -printf '%l\n' | counted "$1" descriptors
-  find /run /var/lib/vmsilo /tmp /etc /dev/shm -xdev -not -path '/run/log/*' -not -path '/run/systemd/journal/*' | counted "$1" files
+  # systemd leaves an empty folder behind of a process that is killed while it gets its namespaces.
+  find /run /var/lib/vmsilo /tmp /etc /dev/shm -xdev -not -path '/run/log/*' -not -path '/run/systemd/namespace-*' -not -path '/run/systemd/journal/*' | counted "$1" files
   find /sys/fs/cgroup -type d | counted "$1" cgroups
   counted "$1" mounts </proc/self/mountinfo
   # This script's own, in its scope, are more or less.
@@ -33,6 +32,9 @@ counted() { echo "$2 $(sort | tee "/root/$1-$2" | grep --count .)"; }
 # settled tells whether as much is there as before. Others of the machine keep files of their own for a moment; what is
 # lost stays.
 settled() { [[ $(count after) == "$before" ]]; }
+
+# alone ends machined, which may have been told of a VM or not, and leaves half a minute later.
+alone() { systemctl start systemd-machined && systemctl stop systemd-machined.service machine.slice; }
 
 # quiet tells whether PID 1 has nothing to do.
 quiet() { [[ -z $(systemctl list-jobs --no-legend 2>/dev/null) ]]; }
@@ -78,10 +80,12 @@ done
 systemctl daemon-reload
 # The first ones have systemd load and keep what it does once.
 check "the first cycles" same "" "$(all 5 2>&1)"
+alone
 before=$(count before) memory_before=$(memory)
 start=$EPOCHREALTIME
 check "$((vms * cycles)) cycles" same "" "$(all "$cycles" 2>&1)"
 echo "$(((${EPOCHREALTIME/./} - ${start/./}) / 1000 / vms / cycles)) ms each, $vms at a time"
+alone
 check "as much is there as before" await settled
 [[ $failures -eq 0 ]] || for what in /root/before-*; do diff --unified=0 "$what" "${what/before/after}"; done
 memory_after=$(memory)
