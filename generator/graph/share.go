@@ -6,6 +6,7 @@ import (
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
+	"vmsilo/generator/vmm"
 	"vmsilo/internal/paths"
 )
 
@@ -65,8 +66,7 @@ func shareService(m *machine.Machine, s machine.Share, unit string) File {
 	d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(m.ShareRecord(s.Tag))+":"+quoteBind(filepath.Join(paths.Runtime, m.Name+":"+s.Tag+".share")))
 	d.env("Service", "VIRTIOFSD", paths.Virtiofsd)
 	d.env("Service", "SOURCE", s.Source)
-	if m.Hypervisor == "crosvm" {
-		// Its guests learn the tag from virtiofsd. QEMU 7.1 to 8.0 crash when that offers it.
+	if vmm.ByName[m.Hypervisor].AsksTag {
 		d.env("Service", "TAG", s.Tag)
 	}
 	return d.file()

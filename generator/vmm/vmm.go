@@ -22,11 +22,19 @@ type VMM struct {
 	// Sandbox returns settings of [Service], names and values, that allow what the VMM needs for a machine and
 	// units/vmsilo@.service does not.
 	Sandbox func(*machine.Machine) [][2]string
+	// AsksTag tells that its guests learn the tag of a folder from virtiofsd, and not from the VMM. QEMU 7.1 to 8.0 crash when
+	// virtiofsd offers it.
+	AsksTag bool
+	// OwnHugePages tells that it takes huge pages as the kernel has them, and none of those that the host has set apart.
+	OwnHugePages bool
 }
 
 // ByName holds every VMM by its name in the configuration.
 var ByName = map[string]VMM{
-	"crosvm": {Program: crosvm.Program, Package: "crosvm", Command: crosvm.Command, Sandbox: crosvm.Sandbox},
+	"crosvm": {
+		Program: crosvm.Program, Package: "crosvm",
+		Command: crosvm.Command, Sandbox: crosvm.Sandbox, AsksTag: true, OwnHugePages: true,
+	},
 	"cloud-hypervisor": {
 		Program: cloudhypervisor.Program, Package: "cloud-hypervisor",
 		Command: cloudhypervisor.Command, Sandbox: cloudhypervisor.Sandbox,
@@ -56,9 +64,9 @@ func images(m *machine.Machine) []string {
 	return options
 }
 
-// HugePages returns how many huge pages m's memory takes of those that the host has set apart. crosvm takes none of these.
+// HugePages returns how many huge pages m's memory takes of those that the host has set apart.
 func HugePages(m *machine.Machine) int64 {
-	if !m.HugePages || m.Hypervisor == "crosvm" {
+	if !m.HugePages || ByName[m.Hypervisor].OwnHugePages {
 		return 0
 	}
 	return m.Memory / config.HugePage

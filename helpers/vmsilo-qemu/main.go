@@ -35,11 +35,10 @@ func main() { command.Main(run) }
 
 func run(args []string) error {
 	return runvmm.Main(flag.NewFlagSet("vmsilo-qemu", flag.ContinueOnError), args, func() (runvmm.VMM, error) {
+		arguments := func(args []string) []string { return carried(args, vhostNet) }
 		return runvmm.VMM{Name: "QEMU", Oldest: oldest, Options: append(accelerator(), control...), Arguments: arguments, Listen: listen}, nil
 	})
 }
-
-func arguments(args []string) []string { return carried(args, vhostNet) }
 
 // oldest is the first QEMU that has -action and pvpanic-pci.
 const oldest = "6.0"

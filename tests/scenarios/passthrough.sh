@@ -1,6 +1,7 @@
 #!/bin/bash
 # PCI devices of a host in its VMs, huge pages, the processors that a VM may have, and packets that the kernel carries: on a host
-# that has an IOMMU and a kernel with vhost-net, which is a guest of this one. VMs of that guest are emulated by what is emulated itself; their guests are a few instructions.
+# that has an IOMMU and a kernel with vhost-net, which is a guest of this one. VMs of that guest are emulated by what is emulated
+# itself; their guests are a few instructions.
 # files: passthrough/outer.toml passthrough/inner.sh
 # Some functions are called by name.
 # shellcheck disable=SC2317
