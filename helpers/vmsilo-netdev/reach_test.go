@@ -17,6 +17,18 @@ type place struct {
 	args         []string
 }
 
+// guest makes a world with a guest there, who can send and receive.
+func (p place) guest(t *testing.T) *guest {
+	t.Helper()
+	namespace(t)
+	p.prepare(t)
+	g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA)...)
+	if p.name == "bridge" {
+		awaitForwarding(t, g.tap)
+	}
+	return g
+}
+
 var places = []place{
 	{"routed", "a-22", func(*testing.T) {}, []string{"--host-address=10.9.0.1/24,fd09::1/64"}},
 	{"bridge", "br0", func(t *testing.T) {
@@ -93,12 +105,7 @@ func TestHostPorts(t *testing.T) {
 func TestGuestFindsHost(t *testing.T) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
-			namespace(t)
-			p.prepare(t)
-			g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA)...)
-			if p.name == "bridge" {
-				awaitForwarding(t, g.tap)
-			}
+			g := p.guest(t)
 			// The host takes its time to listen.
 			answered := func(question, answer []byte) (yes bool) {
 				for try := 0; try < 20 && !yes; try++ {
@@ -123,12 +130,7 @@ func TestGuestFindsHost(t *testing.T) {
 func TestHostReachesGuest(t *testing.T) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
-			namespace(t)
-			p.prepare(t)
-			g := newGuest(t, t.TempDir(), "a", 0xa, append(p.args, addressesOfA)...)
-			if p.name == "bridge" {
-				awaitForwarding(t, g.tap)
-			}
+			g := p.guest(t)
 			link, err := netlink.LinkByName(p.device)
 			if err != nil {
 				t.Fatal(err)
