@@ -49,5 +49,6 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return serve(socket, *vm, flags.Arg(0), *paused, *idle)
+	r := &relay{vm: *vm, device: flags.Arg(0), paused: *paused, patience: patience}
+	return r.serve(socket, *idle)
 }

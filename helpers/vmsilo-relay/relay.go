@@ -22,13 +22,14 @@ const (
 	maxOpen = 512
 	// farewell is how long the last bytes may take to their readers when the relay is to end.
 	farewell = 500 * time.Millisecond
+	// patience is how long a guest may take to answer; an emulated one that boots other things is slow.
+	patience = 30 * time.Second
 )
-
-// patience is how long a guest may take to answer; an emulated one that boots other things is slow. Tests have less.
-var patience = 30 * time.Second
 
 type relay struct {
 	vm, device, paused string
+	// patience is patience, but for tests, which have less.
+	patience time.Duration
 	// listener is the socket's file descriptor.
 	listener int
 	events   *events
@@ -42,18 +43,18 @@ type relay struct {
 }
 
 // serve carries what comes to a listener, until nothing does for a while.
-func serve(listener *net.UnixListener, vm, device, paused string, idle time.Duration) error {
+func (r *relay) serve(listener *net.UnixListener, idle time.Duration) error {
 	// Nothing else holds the socket, which Go closes when it collects what is not held.
 	defer runtime.KeepAlive(listener)
-	events, err := newEvents()
-	if err != nil {
+	var err error
+	if r.events, err = newEvents(); err != nil {
 		return err
 	}
-	r := &relay{vm: vm, device: device, paused: paused, events: events, open: map[int32]*connection{}}
+	r.open = map[int32]*connection{}
 	if r.listener, err = descriptor(listener); err != nil {
 		return err
 	}
-	if err := events.watch(r.listener, pending, unix.EPOLLIN); err != nil {
+	if err := r.events.watch(r.listener, pending, unix.EPOLLIN); err != nil {
 		return err
 	}
 	return r.loop(idle)
@@ -160,7 +161,7 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 	if _, err := os.Stat(r.paused); err == nil {
 		return nil, fmt.Errorf("VM %q is paused", r.vm)
 	}
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(r.patience)
 	r.door.Lock()
 	wait := time.Until(deadline)
 	if c.hasLeft() || wait <= 0 {
@@ -176,7 +177,7 @@ func (r *relay) reach(c *connection) (*net.UnixConn, error) {
 	}
 	err = errors.Join(guest.SetDeadline(deadline), vsock.Ask(guest, protocol.ProgramPort), guest.SetDeadline(time.Time{}))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("the guest has not answered for %v", patience)
+		err = fmt.Errorf("the guest has not answered for %v", r.patience)
 	}
 	if err != nil {
 		guest.Close()

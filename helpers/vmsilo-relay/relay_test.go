@@ -81,13 +81,14 @@ type host struct {
 	t                    *testing.T
 	socket, path, paused string
 	done                 chan error
+	patience             time.Duration
 }
 
 // newHost makes a folder with a socket as systemd does; wait returns what the relay returns.
 func newHost(t *testing.T) *host {
 	t.Helper()
 	dir := t.TempDir()
-	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), filepath.Join(dir, "paused"), make(chan error, 1)}
+	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), filepath.Join(dir, "paused"), make(chan error, 1), patience}
 }
 
 // relay starts the relay on a socket of its own.
@@ -103,7 +104,8 @@ func (h *host) relay(idle time.Duration) *net.UnixListener {
 }
 
 func (h *host) serve(l *net.UnixListener, idle time.Duration) {
-	go func() { h.done <- serve(l, "bank", h.path, h.paused, idle) }()
+	r := &relay{vm: "bank", device: h.path, paused: h.paused, patience: h.patience}
+	go func() { h.done <- r.serve(l, idle) }()
 }
 
 // wait waits for the relay to end by itself.
@@ -453,10 +455,8 @@ func TestPaused(t *testing.T) {
 
 // A guest that does not answer is not one in which nothing listens.
 func TestNoAnswer(t *testing.T) {
-	before := patience
-	patience = 100 * time.Millisecond
-	defer func() { patience = before }()
 	h := newHost(t)
+	h.patience = 100 * time.Millisecond
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -644,7 +644,8 @@ func TestCollected(t *testing.T) {
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		listening <- err
 		if err == nil {
-			ended <- serve(listener, "work", filepath.Join(t.TempDir(), "none"), "", time.Second)
+			r := &relay{vm: "work", device: filepath.Join(t.TempDir(), "none"), patience: patience}
+			ended <- r.serve(listener, time.Second)
 		}
 	}()
 	if err := <-listening; err != nil {
