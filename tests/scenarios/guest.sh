@@ -57,6 +57,7 @@ addresses=$(guest full 'ip -color=never -brief address' | tr --squeeze-repeats '
 check "eth0 has its addresses" holds "$addresses" " 10.9.0.3/31 fd09::3/127 fe80::"
 check "eth1 has its own" holds "$addresses" " 10.9.1.2/24 fe80::"
 check "none has a link-local one" grep --quiet --extended-regexp '^none UP fe80::[^ ]*/64 *$' <<<"$addresses"
+check "no address of IPv6 had to wait" same 0 "$(guest full 'sort --unique /proc/sys/net/ipv6/conf/*/accept_dad')"
 check "the TAP has the same" same 1400 "$(cat /sys/class/net/full-23/mtu)"
 check "eth1 has its MTU" same 1400 "$(guest full 'cat /sys/class/net/eth1/mtu')"
 routes=$(guest full 'ip -color=never route; ip -color=never -6 route' | tr --squeeze-repeats ' ')
@@ -153,7 +154,8 @@ sleep 15
 paused=$EPOCHREALTIME
 qmp cont >/dev/null
 sleep 6
-# Host's time since the pause, and how far the guest was off, of every line that came after it.
+# Host's time since the pause, and how far the guest was off, of every line that came after it. On a busy machine some lines are
+# late: of each second the one counts that was least so.
 journalctl --boot --identifier=full-guest --output=json --grep='^clock' | jq --raw-output --arg paused "$paused" '
   (.__REALTIME_TIMESTAMP | tonumber / 1e6) as $now | (.MESSAGE[6:] | tonumber) as $guest |
   select($now > ($paused | tonumber)) | "\($now - ($paused | tonumber)) \($now - $guest)"' >/root/clock
@@ -161,8 +163,8 @@ behind=$(of_guest | sed -n "s/.*the clock was \([0-9]*\)\.[0-9] s behind the hos
 check "the guest's clock stood still" test "$behind" -ge 14
 # shellcheck disable=SC2016 # for awk
 check "after a second it is right, and stays so" awk '
-  $1 > 1 { seen++; if ($2 > 1 || $2 < -1) { print "after " $1 " s it is off by " $2 " s"; bad = 1 } }
-  END { exit bad || seen < 20 }' /root/clock
+  $1 > 1 { seen++; s = int($1); if (!(s in off) || $2 ^ 2 < off[s] ^ 2) off[s] = $2 }
+  END { for (s in off) if (off[s] > 1 || off[s] < -1) { print s " s after it, it is off by " off[s] " s"; bad = 1 }; exit bad || seen < 20 }' /root/clock
 awk '$2 < 1 { print "it was right after " $1 " s"; exit } { next }' /root/clock
 guest full "pkill --full 'echo clock'"
 # Of two emulated processors on a machine that may be busy.
