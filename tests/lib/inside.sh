@@ -146,6 +146,23 @@ nothing_left() {
   return 1
 }
 
+# stand_in HELPER COMMAND puts a script in the place of a helper, in which $real is the helper, until restore is called.
+stand_in() {
+  helper=$1
+  [[ -e $helper ]] || helper=/usr/libexec/vmsilo/$1
+  cp "$helper" /root/real
+  install -D /root/real "/usr/libexec/vmsilo-real/${helper##*/}"
+  printf '#!/bin/sh\nreal=/usr/libexec/vmsilo-real/%s\n%s\n' "${helper##*/}" "$2" >/root/stand-in
+  chmod 755 /root/stand-in
+  mount --bind /root/stand-in "$helper"
+}
+
+# What still runs it keeps it.
+restore() { umount --lazy "$helper"; }
+
+# stopped tells whether the stand-in waits to be killed.
+stopped() { pgrep --runstates=T --full "/bin/sh $helper" >/dev/null; }
+
 # quick COMMAND… succeeds when the command ends within five seconds, whatever its status.
 quick() {
   local start=$EPOCHSECONDS

@@ -78,7 +78,7 @@ witness() {
     systemctl show --property=Id,MainPID,ActiveState,NRestarts,StateChangeTimestampMonotonic "$unit.service"
   done
   cat /sys/class/net/bystander-22/ifindex
-  journalctl --boot --unit='vmsilo*bystander*' --priority=err --output=cat
+  journalctl --boot --unit='vmsilo*@bystander*' --priority=err --output=cat
 }
 
 # is STATE tells whether the victim has that state.
@@ -112,23 +112,6 @@ at() {
   esac
 }
 
-# stand_in HELPER COMMAND puts a script in the place of a helper, in which $real is the helper, until restore is called.
-stand_in() {
-  helper=$1
-  [[ -e $helper ]] || helper=/usr/libexec/vmsilo/$1
-  cp "$helper" /root/real
-  install -D /root/real "/usr/libexec/vmsilo-real/${helper##*/}"
-  printf '#!/bin/sh\nreal=/usr/libexec/vmsilo-real/%s\n%s\n' "${helper##*/}" "$2" >/root/stand-in
-  chmod 755 /root/stand-in
-  mount --bind /root/stand-in "$helper"
-}
-
-# What still runs it keeps it.
-restore() { umount --lazy "$helper"; }
-
-# stopped tells whether the stand-in waits to be killed.
-stopped() { pgrep --runstates=T --full "/bin/sh $helper" >/dev/null; }
-
 # Where a helper is killed that does one thing: before it has begun, when it has done it, and in between.
 # shellcheck disable=SC2016 # for the stand-in
 moments=(
@@ -157,8 +140,8 @@ helper_killed() {
 }
 
 # These see themselves and no shell; a stand-in needs one.
-for unit in down idle machine; do
-  install -D /dev/stdin "/etc/systemd/system/vmsilo-$unit@.service.d/shell.conf" <<'END'
+for unit in down idle machine netvm; do
+  install -D --mode=644 /dev/stdin "/etc/systemd/system/vmsilo-$unit@.service.d/shell.conf" <<'END'
 [Service]
 BindReadOnlyPaths=/usr /usr/bin:/bin /usr/lib:/lib /usr/lib64:/lib64
 END
@@ -219,7 +202,7 @@ for phase in starting stopping; do
 done
 
 echo "a helper is killed"
-for each in user netdev home; do helper_killed "vmsilo-$each" start; done
+for each in user netvm netdev home; do helper_killed "vmsilo-$each" start; done
 # Who asks it waits for the next one.
 stand_in vmsilo-lend 'kill -STOP $$'
 begin
@@ -242,7 +225,7 @@ for unit in machine idle; do
 done
 # These become another program when they are done.
 for each in qemu share; do helper_killed "vmsilo-$each" start 1; done
-for each in stop netdev disk user down; do helper_killed "vmsilo-$each" stop; done
+for each in stop netvm netdev disk user down; do helper_killed "vmsilo-$each" stop; done
 
 # served tells whether the guest, which is still shutting down, has its home half a second later.
 served() { sleep 0.5 && is deactivating && runs vmsilo-share@victim:home; }

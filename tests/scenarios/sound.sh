@@ -115,6 +115,16 @@ check "what a VM plays is heard" heard plays speaker
 check "by the same way" same "$pid" "$(systemctl show --property=MainPID --value vmsilo-pipewire@speaker)"
 check "the device is still there" systemctl --quiet is-active vmsilo-sound@speaker
 
+echo "what lies between is killed"
+kill -KILL "$pid"
+check "what a VM plays is heard, by another one" heard plays speaker
+check "another one it is" fails same "$pid" "$(systemctl show --property=MainPID --value vmsilo-pipewire@speaker)"
+systemctl kill --signal=KILL vmsilo-sound@speaker
+check "the device is known to be gone" becomes '^failed$' systemctl is-active vmsilo-sound@speaker
+check "with its socket" fails test -e /run/vmsilo/speaker/sound
+check "it starts again" systemctl start vmsilo-sound@speaker
+check "and listens to its VMM" await test -S /run/vmsilo/speaker/sound/vhost.sock
+
 echo "the end"
 systemctl stop vmsilo-user@{speaker,microphone}
 # What was recorded as the VMs' users.

@@ -106,9 +106,24 @@ check "128 with plain" same 128 "$(connections /run/vmsilo/open/wayland.sock 100
 check "the window is still there" becomes '^foot [0-9]+$' windows
 check "and there is room again" holds "$(desktop vmsilo run a wayland-info)" wl_compositor
 
+# pid UNIT prints its main process.
+pid() { systemctl show --property=MainPID --value "$1"; }
+
+echo "what lies between is killed"
+proxy=$(pid vmsilo-proxy@a)
+kill -KILL "$proxy"
+check "without the one that has asked the compositor the window is still there" becomes '^foot [0-9]+$' windows
+check "the next one has the compositor, too" holds "$(desktop vmsilo run a wayland-info)" wl_compositor
+check "by another" fails same "$proxy" "$(pid vmsilo-proxy@a)"
+kill -KILL "$(pid vmsilo-waypipe@a)"
+check "without waypipe the window goes" becomes '^$' windows
+terminal /run/terminal1
+check "a new one is there" becomes '^foot [0-9]+$' windows
+check "the VM has run on" same active "$(systemctl is-active vmsilo@a)"
+
 echo "a compositor that is killed"
 desktop systemctl --user kill --signal=KILL sway
-check "the program has ended with its window" becomes '.' cat /run/terminal
+check "the program has ended with its window" becomes '.' cat /run/terminal1
 # A compositor that has one global, and no security contexts: "Wire Format" of the Wayland protocol.
 desktop python3 -c '
 import socketserver, struct

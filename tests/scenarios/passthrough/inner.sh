@@ -81,8 +81,24 @@ check "vmsilo why has it, too" holds "$(vmsilo why shared)" 'is in one IOMMU gro
 check "nothing is left of them" nothing_left bridge disk shared absent passed
 check "every device has the driver that it had" same "$before" "$(drivers)"
 
-echo "a device"
 sysctl --quiet vm.nr_hugepages=36
+
+echo "the helper that takes a device is killed"
+# shellcheck disable=SC2016 # for the stand-in
+for moment in '"$real" "$@"; kill -STOP $$' '"$real" "$@" & sleep 0.02; kill -KILL $!; kill -STOP $$'; do
+  stand_in vmsilo-pci "$moment"
+  systemctl start vmsilo@passed 2>/dev/null &
+  starting=$!
+  check "it runs" becomes '^yes$' eval 'stopped && echo yes'
+  restore
+  pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+  wait "$starting"
+  check "the VM does not start" test $? -ne 0
+  check "nothing is left of it" nothing_left passed
+  check "the device has the driver that it had" is_back
+done
+
+echo "a device"
 check "a VM with a device starts" start passed
 check "vfio-pci has it" same vfio-pci "$(driver_of "$nic")"
 check "QEMU has it, too, and the guest can find it" same 6900:4161 "$(seen)"
