@@ -25,6 +25,9 @@ finish() {
   exit 1
 }
 
+# journalctl shows what was said until now: journald reads a moment later what a process has said.
+journalctl() { command journalctl --sync && command journalctl "$@"; }
+
 # same WANT GOT compares two texts.
 same() {
   [[ $1 == "$2" ]] || { printf 'want: %s\ngot:  %s\n' "$1" "$2" && return 1; }
@@ -253,7 +256,8 @@ tiny_is_up() {
   [[ -d /run/vmsilo/$1/vmm ]] || return 1
   run=$(systemctl show --property=InvocationID --value "vmsilo@$1")
   # A file of the journal that is being made is one that it complains of.
-  [[ -n $run && -n $(journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run" 2>/dev/null) ]]
+  # It is asked often, and need not know at once.
+  [[ -n $run && -n $(command journalctl --quiet --boot --lines=1 --output=cat --identifier="$1-guest" "_SYSTEMD_INVOCATION_ID=$run" 2>/dev/null) ]]
 }
 
 # tiny_start VM starts it, and says in the place of its guest that it is up.
@@ -369,7 +373,6 @@ type_on() {
 
 # log_of VM IDENTIFIER prints what the journal has of the VM's run from that identifier.
 log_of() {
-  journalctl --sync
   journalctl --boot --output=cat --identifier="$2" \
     "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "vmsilo@$1")"
 }
@@ -386,11 +389,11 @@ host_state() {
   grep --recursive '' /proc/sys/net 2>/dev/null | grep --invert-match /nf_conntrack_count: | sort
 }
 
-# await COMMAND… waits until the command succeeds, ten seconds at most.
+# await COMMAND… waits until the command succeeds, half a minute at most.
 await() {
-  local deadline=$((EPOCHSECONDS + 10))
+  local deadline=$((EPOCHSECONDS + 30))
   until "$@"; do
-    [[ $EPOCHSECONDS -lt $deadline ]] || { echo "not within 10 s: $*" && return 1; }
+    [[ $EPOCHSECONDS -lt $deadline ]] || { echo "not within 30 s: $*" && return 1; }
     sleep 0.02
   done
 }

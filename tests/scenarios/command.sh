@@ -69,6 +69,7 @@ check "unless nobody wants it" fails grep --quiet $'\x1b' <(NO_COLOR=1 script --
 
 # Both, as each may have failed before the other.
 systemctl start vmsilo@client vmsilo@noimage 2>/dev/null
+journalctl --sync
 if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   check "a VM that needs one which failed" holds "$(vmsilo why client)" "client needs noimage" "vmsilo-user@noimage.service failed at "
 fi
@@ -83,6 +84,7 @@ check "who can is not" fails grep --quiet "systemd-journal" <(as bob vmsilo why 
 # A failure of long ago does not stand for the last one.
 if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   systemctl start vmsilo@work 2>/dev/null
+  journalctl --sync
   check "a VMM that ends" holds "$(vmsilo why work)" "vmsilo@work.service failed at " "it ended with exit status 1" "could not load kernel"
   check "nothing is left of it" nothing_left work
   mv /srv/image/initrd /srv/away
@@ -92,6 +94,7 @@ if [[ -x /usr/bin/qemu-system-x86_64 ]]; then
   check "nothing is left of that" nothing_left work
   mv /srv/away /srv/image/initrd
   systemctl start vmsilo@work 2>/dev/null
+  journalctl --sync
   check "and the one after that, with its own log alone" same 1 "$(vmsilo why work | grep --count "could not load kernel")"
   check "which is the VMM's" holds "$(vmsilo why work)" "vmsilo@work.service failed at " "could not load kernel"
   # Arguments that it does not take, and why one does not take ours.

@@ -14,6 +14,7 @@ refused() {
   local vm=$1
   shift
   check "$vm does not start" fails systemctl start "vmsilo@$vm"
+  journalctl --sync
   check "$vm: systemctl status says why" holds "$(systemctl status --no-pager --full "vmsilo@$vm")" "$@"
   check "$vm: nothing is left" nothing_left "$vm"
 }

@@ -38,7 +38,6 @@ start_deaf() {
 
 # of VM prints what the journal has of it, since the last time that this was asked for.
 of() {
-  journalctl --sync
   journalctl --boot --unit="vmsilo@$1" --output=cat --cursor-file="/run/cursor-$1"
 }
 
@@ -121,6 +120,7 @@ kill $!
 check "with a failure" same "exit-code 34 failed" \
   "$(systemctl show --property=Result,ExecMainStatus,ActiveState --value vmsilo@real | xargs)"
 check "which is not tried again" same "$starts" "$(starts_of real)"
+journalctl --sync
 check "systemctl status says why" holds "$(systemctl status --no-pager --full vmsilo@real)" "error: the guest's kernel has panicked"
 check "and the journal has its last words" holds "$(of real)" "Kernel panic - not syncing"
 check "nothing is left" nothing_left

@@ -51,7 +51,6 @@ settled() {
 
 # errors prints what was wrong with the victim since the last time: what systemd takes for an error, and what a helper does.
 errors() {
-  journalctl --sync
   journalctl --quiet --boot --unit='vmsilo*victim*' --cursor-file=/root/cursor --output=json |
     jq --raw-output 'select((.PRIORITY | tonumber) <= 3 or (.MESSAGE | strings | test("^(vmsilo-[a-z]+: error|panic): "))) | .MESSAGE' |
     sort --unique

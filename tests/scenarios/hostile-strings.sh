@@ -50,8 +50,6 @@ tells /usr/libexec/vmsilo/vmsilo-user
 
 # words UNIT prints what the unit's programs were given.
 words() {
-  # The last line may come a moment after the program's end.
-  journalctl --sync
   journalctl --boot --unit="$1" --output=cat | sed -n 's/^word: //p' |
     while read -r word; do base64 --decode <<<"$word"; done
 }

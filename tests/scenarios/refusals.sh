@@ -8,6 +8,7 @@ source /root/inside.sh
 
 # why VM prints what systemctl status shows of a VM that was just started in vain.
 why() {
+  journalctl --sync
   systemctl status --no-pager --full "$1" 2>&1 || true
 }
 

@@ -45,7 +45,7 @@ nodes() {
 }
 
 said() { await within "$@"; }
-within() { holds "$(journalctl --sync; journalctl --boot --unit="vmsilo-pipewire@$1" --output=cat)" "$2"; }
+within() { holds "$(journalctl --boot --unit="vmsilo-pipewire@$1" --output=cat)" "$2"; }
 runs_as() { ps --format=user:32= "$(systemctl show --property=MainPID --value "$1")"; }
 
 install --directory --owner=alice /home/alice/.config/pipewire/pipewire.conf.d

@@ -38,7 +38,7 @@ start() {
 }
 
 # refused VM TEXT looks whether a VM that was started in vain says why.
-refused() { check "$1 says why" holds "$(systemctl status --no-pager --full "vmsilo@$1")" "$2"; }
+refused() { journalctl --sync && check "$1 says why" holds "$(systemctl status --no-pager --full "vmsilo@$1")" "$2"; }
 
 # may UID tells whether that user may open the group of the network card, which one alone can do at a time.
 may() { setpriv --reuid="$1" --regid="$1" --clear-groups test -w "/dev/vfio/$group"; }
