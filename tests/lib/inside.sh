@@ -166,6 +166,9 @@ restore() { umount --lazy "$helper"; }
 # stopped tells whether the stand-in waits to be killed.
 stopped() { pgrep --runstates=T --full "/bin/sh $helper" >/dev/null; }
 
+# soon COMMAND… succeeds when the command does, or does two seconds later: see nothing_left.
+soon() { "$@" || { sleep 2 && "$@"; }; }
+
 # quick COMMAND… succeeds when the command ends within five seconds, whatever its status.
 quick() {
   local start=$EPOCHSECONDS
@@ -340,12 +343,21 @@ END
       EXEC:/usr/local/bin/greet &
   done
   printf 'nameserver 203.0.113.53\nnameserver 2001:db8:2::53\n' >/etc/resolv.conf
+  await have_addresses eth9
+}
+
+# have_addresses LINK… tells whether each has its own address of IPv6, which it gets a moment after it is up.
+have_addresses() {
+  local link
+  for link; do
+    [[ -n $(ip -6 address show dev "$link" scope link -tentative) ]] || return 1
+  done
 }
 
 # guest_ping VM FAMILY PROTOCOL TYPE ADDRESS has a guest ping it, with the kernel's own sockets for that, and prints what comes back.
 guest_ping() {
   guest "$1" "sysctl -qw net.ipv4.ping_group_range='0 2147483647'
-    perl -MSocket=:all -e 'alarm 5; socket(S, $2, SOCK_DGRAM, $3) or die qq(\$!);
+    perl -MSocket=:all -e 'alarm 20; socket(S, $2, SOCK_DGRAM, $3) or die qq(\$!);
     my (undef, \$to) = getaddrinfo(qq($5), 7, {flags => AI_NUMERICHOST}); send(S, pack(qq(CCnnn), $4, 0, 0, 1, 1) . qq(ping), 0, \$to->{addr});
     recv(S, my \$a, 100, 0); print substr(\$a, 8) . qq(\n)'"
 }

@@ -21,8 +21,7 @@ ip address add 198.51.100.2/32 dev lo
 ip address add 2001:db8:1::2/128 dev lo
 # What arrives without the filter is not to change the host for good.
 sysctl --quiet --write net.ipv6.conf.br0.accept_ra=0 net.ipv6.conf.br0.accept_redirects=0 net.ipv4.conf.br0.accept_redirects=0
-settled() { [[ -z $(ip address show tentative) ]]; }
-check "the links are up" await settled
+check "the links are up" await have_addresses br0 port0
 before=$(host_state)
 
 check "neighbours start, one of whom is a netvm" eval 'tiny_start bob && tiny_start carol'

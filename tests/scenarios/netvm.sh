@@ -30,7 +30,6 @@ refuses() {
 port() { bridge -d link show dev "$1"; }
 
 play_internet
-sleep 2 # the addresses of the link are there
 tiny_image /srv/tiny
 systemctl daemon-reload
 before=$(host_state)
@@ -128,7 +127,7 @@ check "the netvm's, too" holds "$(guest vpn 'ip -color=never -brief address' | t
 check "its place, too" holds "$(guest vpn 'readlink -f /sys/class/net/clients/device')" /0000:00:01.1/
 check "an MTU" holds "$(guest vpn 'cat /sys/class/net/up/mtu /sys/class/net/clients/mtu' | xargs)" "1400 1500"
 # hears VM ADDRESS PORT prints what the guest hears there.
-hears() { guest "$1" "timeout 5 bash -c 'cat </dev/tcp/$2/$3'"; }
+hears() { guest "$1" "timeout 30 bash -c 'cat </dev/tcp/$2/$3'"; }
 # reaches_all tells whether the last of the chain has the network.
 reaches_all() {
   same "hello 198.51.100.2" "$(hears app 203.0.113.53 7)" &&
