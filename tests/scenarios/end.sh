@@ -53,9 +53,6 @@ stop() {
   took=$(((${EPOCHREALTIME/./} - before) / 1000))
 }
 
-# between LEAST MOST NUMBER tells whether the number is one of those.
-between() { [[ $3 -ge $1 && $3 -le $2 ]]; }
-
 # cli; hlt; jmp to the hlt.
 kernel '\0372\0364\0353\0375' >/srv/deaf
 # mov al, 0xfe; out 0x64, al, which resets the machine; hlt.
@@ -69,9 +66,12 @@ echo "a guest that hears nothing, while another one boots"
 systemctl start --no-block vmsilo@real
 start_deaf deaf
 stop deaf
-check "the steps are taken in turn" in_order "$(of deaf)" "asking the guest to power off: nothing in the guest listens" \
+said=$(of deaf)
+check "the steps are taken in turn" in_order "$said" "asking the guest to power off: nothing in the guest listens" \
   "pressing the power button: the VM goes on after " "Deactivated successfully"
-check "the VMM is told to quit after three quarters of stop_timeout (8 s): $took ms" between 6000 7000 "$took"
+# By vmsilo-stop's own clock: what follows takes longer on a busy machine.
+check "the VMM is told to quit after three quarters of stop_timeout (8 s): $took ms" test "$took" -ge 6000
+check "and no later" grep --extended-regexp '^pressing the power button: .* after (5\.|6[.s])' <<<"$said"
 check "that is no failure" same success "$(systemctl show --property=Result --value vmsilo@deaf)"
 check "nothing is left" nothing_left deaf
 
@@ -79,9 +79,11 @@ echo "a VMM that hangs"
 start_deaf deaf
 kill -STOP "$(pid_of deaf)"
 stop deaf
-check "all steps are taken" in_order "$(of deaf)" "asking the guest to power off: " "pressing the power button: " "goes on after " \
+said=$(of deaf)
+check "all steps are taken" in_order "$said" "asking the guest to power off: " "pressing the power button: " "goes on after " \
   "telling the VMM to quit: " "goes on after " "the VM had to be killed after "
-check "it is gone after seven eighths of stop_timeout (8 s): $took ms" between 7000 8000 "$took"
+check "it is gone after seven eighths of stop_timeout (8 s): $took ms" test "$took" -ge 7000
+check "and no later" grep 'the VM had to be killed after 7[.s]' <<<"$said"
 check "it has failed" systemctl --quiet is-failed vmsilo@deaf
 check "nothing is left" nothing_left deaf
 

@@ -2,6 +2,7 @@
 # A guest talks to a network beyond the host under the host's addresses, IPv4 and IPv6, and to nothing else; and the host
 # is afterwards what it was before.
 # files: network/wan.toml
+# shellcheck disable=SC2317 # functions that check calls
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 

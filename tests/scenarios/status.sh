@@ -155,9 +155,11 @@ check "a name that no VM has" holds "$(gdbus call --system --dest org.vmsilo1 --
 check "a path that is no VM's" holds "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1/vm/none --method org.freedesktop.DBus.Properties.GetAll x 2>&1)" UnknownObject
 
 echo "the configuration changes"
-busctl --json=short monitor --match="type='signal',sender='org.vmsilo1'" --match="type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1/unit/vmsilo_40work_2eservice'" >/root/monitor 2>&1 &
+busctl --json=short monitor --match="type='method_call',member='Ping'" --match="type='signal',sender='org.vmsilo1'" --match="type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1/unit/vmsilo_40work_2eservice'" >/root/monitor 2>&1 &
 monitor=$!
-sleep 0.5
+# It sees nothing of what was before it, which a call of another kind tells.
+monitored() { busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.Peer Ping && grep --quiet method_call /root/monitor; }
+check "who listens hears all" await monitored
 printf 'id = 6\nhypervisor = "qemu"\n' >/etc/vmsilo/bad.toml
 check "what is right again is told" is bad ConfigError '""'
 check "and that there is no other error" same "a(suus) 0" "$(busctl get-property org.vmsilo1 /org/vmsilo1 org.vmsilo1.Manager Errors)"
@@ -173,7 +175,8 @@ rm /etc/systemd/system/vmsilo.target.wants/vmsilo@my-vm.service
 echo "a VM starts"
 tiny_start my-vm
 tiny_start work
-check "it is up" same '"active" "running" true "running"' "$(for property in ActiveState SubState Ready State; do get work $property; done | xargs -d '\n')"
+up() { for property in ActiveState SubState Ready State; do get work "$property"; done; }
+check "it is up" becomes '^active running true running$' up
 check "its process" same "$(systemctl show --property=MainPID --value vmsilo@work)" "$(get work MainPID)"
 check "its start" same "$(date --date="$(systemctl show --property=InactiveExitTimestamp --value vmsilo@work)" +%s)" "$(($(get work StartTimestamp) / 1000000))"
 # The kernel of this host may count none; systemd then says so, too.
@@ -196,7 +199,7 @@ check "a service that comes later knows as much" same "\"active\" $(systemctl sh
   "$(for property in ActiveState MainPID ConfigChanged; do get work $property; done | xargs -d '\n')"
 systemctl daemon-reexec
 kill -STOP "$(qemu_of work)"
-check "a VM that hangs does not hold it up" timeout 1 busctl call org.vmsilo1 "$(at work)" org.freedesktop.DBus.Properties GetAll s org.vmsilo1.VM
+check "a VM that hangs does not hold it up" await timeout 1 busctl call org.vmsilo1 "$(at work)" org.freedesktop.DBus.Properties GetAll s org.vmsilo1.VM
 kill -CONT "$(qemu_of work)"
 
 echo "what machinectl does"
@@ -209,7 +212,7 @@ check "and nothing is left" nothing_left work
 check "terminate" machinectl terminate my-vm
 check "ends one, too" is my-vm State '"stopped"'
 check "which nothing is left of" nothing_left my-vm
-check "they are no machines any more" same "" "$(machines)"
+check "they are no machines any more" await eval '[[ -z $(machines) ]]'
 tiny_start deaf
 check "a deaf one" await eval '[[ $(machines) == deaf ]]'
 check "poweroff of a guest that hears nothing" machinectl poweroff deaf
@@ -230,33 +233,37 @@ mv /usr/share/dbus-1/system-services/org.freedesktop.machine1.service /root/
 systemctl stop systemd-machined
 check "without systemd-machined a VM starts as well" tiny_start my-vm
 check "and nobody complains" same "" "$(systemctl list-units --failed --plain --no-legend 'vmsilo*')"
-systemctl stop vmsilo@my-vm
+# Once more, for its times.
+tiny_start work
+systemctl stop vmsilo@work vmsilo@my-vm
 mv /root/org.freedesktop.machine1.service /usr/share/dbus-1/system-services/
 
 echo "what was told meanwhile"
-sleep 0.2
-kill $monitor
 # signals FILTER prints of each signal what the filter of jq makes of it.
 signals() { jq --raw-output "select(.type == \"signal\") | $1" /root/monitor; }
 state='select(.path == "/org/vmsilo1/vm/work" and .member == "PropertiesChanged") | .payload.data[1].ActiveState.data // empty'
-check "each state of the VM" same "activating active deactivating inactive" "$(signals "$state" | uniq | xargs)"
+states() { signals "$state" | uniq; }
+check "each state of the VM, twice" becomes '^(activating active deactivating inactive ?){2}$' states
+kill $monitor
 check "a VM that came, and one that went" same "InterfacesAdded /org/vmsilo1/vm/good InterfacesRemoved /org/vmsilo1/vm/good" \
   "$(signals 'select(.member | startswith("Interfaces")) | .member + " " + .payload.data[0]' | grep good | xargs)"
-# Of each state that both have told, how many µs the service was later than systemd.
+# Of each state that both have told, how many µs the service was later than systemd; of the two times that there were the
+# better, as the machine may stand still for a moment.
 late=$(jq --slurp '[.[] | select(.type == "signal" and .member == "PropertiesChanged")
   | {state: .payload.data[1].ActiveState.data, own: (.path == "/org/vmsilo1/vm/work"), of: .path, at: .["timestamp-realtime"]} | select(.state)
   | select(.own or (.of | startswith("/org/freedesktop/systemd1")))] as $all
   | [range($all | length) as $n | $all[$n] | select(.own) as $own
-    | ([$all[:$n][] | select((.own | not) and .state == $own.state)] | last) as $theirs | select($theirs) | $own.at - $theirs.at] | max' /root/monitor)
+    | ([$all[:$n][] | select((.own | not) and .state == $own.state)] | last) as $theirs | select($theirs) | {state: $own.state, late: ($own.at - $theirs.at)}]
+  | [group_by(.state)[] | [.[].late] | min] | max' /root/monitor)
 check "within 100 ms of systemd: $late µs at most" test "$late" -gt 0 -a "$late" -lt 100000
 
 echo "floods"
 manager GetVM s work >/dev/null
 before=$(service_pid)
-runuser --user=bob -- talk 10000 /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects 8 &
-runuser --user=bob -- talk 10000 /org/vmsilo1/vm/none org.vmsilo1.VM Nothing 8 &
+runuser --user=bob -- talk 10000 /org/vmsilo1 org.freedesktop.DBus.ObjectManager GetManagedObjects 12 &
+runuser --user=bob -- talk 10000 /org/vmsilo1/vm/none org.vmsilo1.VM Nothing 12 &
 sleep 1
-check "others are answered" timeout 5 busctl get-property org.vmsilo1 /org/vmsilo1 org.vmsilo1.Manager Version
+check "others are answered" timeout 10 busctl get-property org.vmsilo1 /org/vmsilo1 org.vmsilo1.Manager Version
 for _ in {1..200}; do manager GetVM s work & done >/root/answers
 wait
 check "two hundred at once" same 200 "$(grep --count '^o "/org/vmsilo1/vm/work"$' /root/answers)"
@@ -274,7 +281,8 @@ for _ in {1..400}; do
   ! gone || break
   sleep 0.1
 done
-check "30 s after they are gone: after $((EPOCHSECONDS - start - 33)) s" test $((EPOCHSECONDS - start)) -ge 62 -a $((EPOCHSECONDS - start)) -le 66
+# A little later where the machine stands still for a moment.
+check "30 s after they are gone: after $((EPOCHSECONDS - start - 33)) s" test $((EPOCHSECONDS - start)) -ge 62 -a $((EPOCHSECONDS - start)) -le 70
 check "with success" same success "$(systemctl show --property=Result --value vmsilo-status)"
 check "and comes again" manager GetVM s work
 check "nothing has failed" same '' "$(systemctl list-units --failed --plain --no-legend)"
