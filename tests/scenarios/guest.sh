@@ -2,6 +2,7 @@
 # What the guest makes of its command line, seen from inside and from the host: names, network, shares, log, clock, disk.
 # files: guest/full.toml
 # again: --image=debian-12
+# shellcheck disable=SC2317 # functions that check calls
 # shellcheck source=tests/lib/inside.sh
 source /root/inside.sh
 
@@ -66,9 +67,11 @@ check "the way out, IPv6" holds "$routes" "default via fd09::2 dev eth0 proto st
 check "a gateway outside the networks" holds "$routes" "default via 192.0.2.1 dev eth1 proto static metric 1025 onlink"
 socat -u UDP-RECVFROM:53,bind=10.9.0.2 OPEN:/root/query,creat &
 socat -u TCP6-LISTEN:7,bind='[fd09::2]' OPEN:/root/greeting,creat &
+listens() { [[ -n $(ss --no-header --listening --tcp src '[fd09::2]:7') && -n $(ss --no-header --udp --all src 10.9.0.2:53) ]]; }
+check "the host listens" await listens
 guest full 'timeout 5 getent hosts probe.example; echo hello >/dev/tcp/fd09::2/7' >/dev/null
-check "a name is asked of the name server" grep --quiet --text probe /root/query
-check "the host hears the guest over IPv6" same hello "$(cat /root/greeting)"
+check "a name is asked of the name server" await grep --quiet --text probe /root/query
+check "the host hears the guest over IPv6" becomes '^hello$' cat /root/greeting
 check "nobody asks for an address, or waits for the network" same inactive \
   "$(guest full 'systemctl is-active network-online.target')"
 
@@ -118,7 +121,8 @@ client=$!
 check "the agent is killed" guest full '
   until [ "$(pgrep --count --full "^sleep 1000")" -eq 2 ]; do sleep 0.1; done
   pkill --exact --signal KILL vmsilo-agent; sleep 1'
-check "a second later its programs are gone, too" same 0 "$(guest full 'pgrep --count --full "^sleep 1000"')"
+gone() { same 0 "$(guest full 'pgrep --count --full "^sleep 1000"')"; }
+check "a second later its programs are gone, too" soon gone
 wait "$client"
 check "the next one runs" same again "$(vmsilo run full echo again)"
 # shellcheck disable=SC2016 # for the guest
@@ -131,14 +135,16 @@ check "a megabyte each way" same "$(head -c 1M /dev/zero | sha256sum)" "$(head -
 
 echo "log"
 guest full "logger of-the-guest; printf '<0>fell\n<38>Jan 1 00:00:00 sshd[1]: let in\n' >/dev/console"
-sleep 1
-check "a message of the guest" holds "$(of_guest)" of-the-guest
+heard() { local log && log=$(of_guest) && [[ $log == *of-the-guest* && $log == *'let in'* ]]; }
+check "messages of the guest" await heard
 check "none has another level, or another name" same "6 full-guest" \
   "$(journalctl --boot --unit=vmsilo@full --output=json --grep='fell|let in|of-the-guest' |
     jq --raw-output '"\(.PRIORITY) \(.SYSLOG_IDENTIFIER)"' | sort --unique)"
 
 echo "the other console"
-check "has a shell" holds "$({ sleep 1 && echo && echo tty && sleep 3; } | timeout 20 socat - UNIX-CONNECT:/run/vmsilo/full/vmm/hvc.sock)" /dev/hvc0
+hvc() { { sleep 1 && echo && echo tty && sleep 3; } | timeout 20 socat - UNIX-CONNECT:/run/vmsilo/full/vmm/hvc.sock; }
+is_hvc() { holds "$(hvc)" /dev/hvc0; }
+check "has a shell" await is_hvc
 
 echo "clock"
 check "chrony has nothing to do here" same inactive "$(guest full 'systemctl is-active chrony')"
@@ -193,7 +199,8 @@ before=$(allocated)
 guest full 'yes | head -c 64M >/dev/shm/part; for i in {1..16}; do cat /dev/shm/part >>/var/big; sync /var/big; echo "$i"; done' >/dev/null
 check "1 GiB is there: $before MiB and then $(allocated)" test "$(allocated)" -ge $((before + 900))
 guest full 'rm /var/big; sync; sync'
-sleep 1
+returned() { [[ $(allocated) -le $((before + 50)) ]]; }
+await returned
 check "it returns to the host: $(allocated) MiB" test "$(allocated)" -le $((before + 50))
 check "the VM stops" systemctl stop vmsilo@full
 check "nothing is left" nothing_left full

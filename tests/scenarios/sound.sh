@@ -62,12 +62,15 @@ tiny_image /srv/image
 ln -s /usr/bin/false /usr/local/bin/crosvm
 systemctl daemon-reload
 tone 3 >/tmp/tone.wav
-plays() { as "vmsilo-$1" timeout 10 pw-play --remote="/run/vmsilo/$1/pipewire.sock" /tmp/tone.wav; }
+# For who has to come while it sounds.
+tone 9 >/tmp/long.wav
+# plays VM [TONE] has the VM play.
+plays() { as "vmsilo-$1" timeout 20 pw-play --remote="/run/vmsilo/$1/pipewire.sock" "/tmp/${2:-tone}.wav"; }
 
 # records VM tells whether the VM hears what is said into the microphone.
 records() {
-  as alice pw-play --target=microphone /tmp/tone.wav &
-  as "vmsilo-$1" timeout --signal=INT 2 pw-record --remote="/run/vmsilo/$1/pipewire.sock" --format=s16 "/tmp/$1.wav"
+  as alice pw-play --target=microphone /tmp/long.wav &
+  as "vmsilo-$1" timeout --signal=INT 7 pw-record --remote="/run/vmsilo/$1/pipewire.sock" --format=s16 "/tmp/$1.wav"
   wait $!
   is_loud "/tmp/$1.wav"
 }
@@ -93,7 +96,7 @@ check "what a VM plays is heard" heard plays speaker
 check "it does not record" fails records speaker
 check "and the journal says so" said speaker "wants to record, which it may not: sound.capture"
 check "it sees nothing of PipeWire" fails holds "$(as vmsilo-speaker timeout 5 pw-cli --remote=/run/vmsilo/speaker/pipewire.sock ls)" id
-plays speaker &
+plays speaker long &
 check "and has its own name" becomes '^Stream/Output/Audio VM speaker$' nodes
 wait $!
 check "the other VM records" records microphone
