@@ -83,12 +83,11 @@ for signal in INT TERM; do
   check "$signal ends a build" same 1 "$status"
   check "it says so" holds "$(cat /root/work.log)" 'error: building image "work": interrupted' 'hint: the image is as it was'
   check "nothing of it is left" same "$before" "$(files)"
-  check "nor runs" fails pgrep --list-full "$programs"
+  check "nor runs" await fails pgrep --list-full "$programs"
 done
 begin work
 end KILL
-sleep 0.5
-check "nothing runs of one that was killed" fails pgrep --list-full "$programs"
+check "nothing runs of one that was killed" await fails pgrep --list-full "$programs"
 check "its folder stays" test "$(find .work -mindepth 1 -maxdepth 1 -name '.*' | wc -l)" = 1
 
 echo "two builds at once, of the same recipe"

@@ -31,7 +31,8 @@ image() {
   touch "$1/vmlinuz" "$1/initrd" "$1/root.erofs"
 }
 
-limit=4
+# It takes one or two; what waits for something in vain does so for ten at least. Between them are machines that stand still for a moment.
+limit=8
 refused nosuch 'no VM is named nosuch; none is configured'
 
 printf 'id = 3\nmemroy = "1G"\n' | write bad
@@ -106,7 +107,7 @@ refused alices 'its kernel "/tmp/of-alice/vmlinuz" is in "/tmp/of-alice", which 
 refused others '"/run/vmsilo/full/ephemeral.qcow2" is among what each VM has for itself'
 refused nothere 'its kernel "/run/image/vmlinuz" is not there'
 # All parts of these come up first, and go.
-limit=6
+limit=9
 if [[ -e /usr/libexec/virtiofsd ]]; then
   refused shadow 'its kernel "/srv/files/to-shadow" cannot be opened: permission denied' 'hint: the VM runs as uid 70012'
   # By root the file is seen.
