@@ -75,7 +75,7 @@ host_boot() {
 # host_await_leader waits until the machine's PID 1 listens, and leaves it in $leader.
 host_await_leader() {
   local try
-  for try in {1..500}; do
+  for try in {1..1500}; do
     kill -0 "$nspawn" 2>/dev/null || return 1
     leader=$(host_leader)
     [[ -z $leader || ! -S /proc/$leader/root/run/systemd/private ]] || return 0
@@ -102,7 +102,7 @@ children() {
 
 # host_await_boot waits until the machine is up, and leaves its state in $state. VMs may still be starting.
 host_await_boot() {
-  timeout 30 nsenter --target "$leader" --all systemctl start multi-user.target || true
+  timeout 90 nsenter --target "$leader" --all systemctl start multi-user.target || true
   state=$(nsenter --target "$leader" --all systemctl is-system-running) || true
   case $state in
   running) ;;
