@@ -46,7 +46,7 @@ spent() { echo $(($(cpu) - $2)) >>"/run/cpu-$1"; }
 # vmsilo prints the µs of one start, until the journal had the first byte.
 vmsilo() {
   local start line before
-  coproc journalctl --follow --lines=0 --identifier=bench-guest --output=json
+  coproc exec journalctl --follow --lines=0 --identifier=bench-guest --output=json
   sleep 0.3
   before=$(cpu)
   start=$(now)
