@@ -198,4 +198,16 @@ check "alice has hers" has alice 'banking: banking: Firefox'
 sed -i 's/^id/identity/' /etc/vmsilo/banking.toml
 check "a VM whose file is wrong is in no menu" becomes '^$' ls -A $menus
 check "no run of it failed" fails grep --quiet --ignore-case 'failed' <<<"$(said)"
+
+echo "who makes them is killed"
+stand_in vmsilo-menus '"$real" "$@" & sleep 0.02; kill -KILL $!; kill -STOP $$'
+sed -i 's/^identity/id/' /etc/vmsilo/banking.toml
+check "midway" await stopped
+restore
+pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+check "which is no secret" becomes '^failed$' systemctl is-active vmsilo-menus
+sed -i "s/#....../#0000cd/" /etc/vmsilo/banking.toml
+check "the next change is made" becomes 'fill=#0000cd' cat $menus/1000/icons/vmsilo-banking.svg
+check "with all the rest" becomes 'banking: banking: Firefox' menu alice
+check "nothing else is left" same 1000 "$(ls -A $menus)"
 finish

@@ -55,6 +55,19 @@ check "the guest uses the new one, IPv6" same 192.0.2.54 "$(finds three.example)
 guest wan 'rm /run/systemd/resolved.conf.d/90-six.conf; systemctl restart systemd-resolved'
 check "and IPv4" same 192.0.2.54 "$(finds four.example)"
 
+echo "who follows the host's name servers is killed"
+# shellcheck disable=SC2016 # for the stand-in
+stand_in vmsilo-netdev '"$real" "$@" & sleep 0.005; kill -KILL $!; kill -STOP $$'
+printf 'nameserver 203.0.113.53\n' >/etc/resolv.conf
+check "midway" await stopped
+restore
+pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+check "which is no secret" becomes '^failed$' systemctl is-active vmsilo-resolver
+check "the guest has names meanwhile" grep --line-regexp '192\.0\.2\.5[34]' <<<"$(finds five.example)"
+printf 'nameserver 203.0.113.53\nnameserver 2001:db8:2::53\n' >/etc/resolv.conf
+check "the next change is followed" becomes 2001:db8:2::53 nft list chain inet vmsilo prerouting
+check "by the guest, too" same 192.0.2.53 "$(finds six.example)"
+
 echo "a new interface of the host"
 # The guest has udev, and can tell what the host's rules do.
 cp /usr/lib/udev/rules.d/70-vmsilo.rules /shared/wan/

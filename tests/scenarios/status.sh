@@ -197,6 +197,10 @@ check "a reload changes nothing" same '"active" false' "$({ get work ActiveState
 systemctl stop vmsilo-status
 check "a service that comes later knows as much" same "\"active\" $(systemctl show --property=MainPID --value vmsilo@work) false" \
   "$(for property in ActiveState MainPID ConfigChanged; do get work $property; done | xargs -d '\n')"
+killed=$(service_pid)
+kill -KILL "$killed"
+check "one that comes after it was killed, too" await has work ActiveState '"active"'
+check "which is another" fails same "$killed" "$(service_pid)"
 systemctl daemon-reexec
 kill -STOP "$(qemu_of work)"
 check "a VM that hangs does not hold it up" await timeout 1 busctl call org.vmsilo1 "$(at work)" org.freedesktop.DBus.Properties GetAll s org.vmsilo1.VM
