@@ -155,10 +155,10 @@ check "a name that no VM has" holds "$(gdbus call --system --dest org.vmsilo1 --
 check "a path that is no VM's" holds "$(gdbus call --system --dest org.vmsilo1 --object-path /org/vmsilo1/vm/none --method org.freedesktop.DBus.Properties.GetAll x 2>&1)" UnknownObject
 
 echo "the configuration changes"
-busctl --json=short monitor --match="type='method_call',member='Ping'" --match="type='signal',sender='org.vmsilo1'" --match="type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1/unit/vmsilo_40work_2eservice'" >/root/monitor 2>&1 &
+busctl --json=short monitor --match="type='method_call',member='GetId'" --match="type='signal',sender='org.vmsilo1'" --match="type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1/unit/vmsilo_40work_2eservice'" >/root/monitor 2>&1 &
 monitor=$!
 # It sees nothing of what was before it, which a call of another kind tells.
-monitored() { busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.Peer Ping && grep --quiet method_call /root/monitor; }
+monitored() { busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetId && grep --quiet method_call /root/monitor; }
 check "who listens hears all" await monitored
 printf 'id = 6\nhypervisor = "qemu"\n' >/etc/vmsilo/bad.toml
 check "what is right again is told" is bad ConfigError '""'
