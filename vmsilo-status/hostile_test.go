@@ -168,3 +168,34 @@ func TestStuck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A signal that only the bus may send is nobody's when somebody else has sent it.
+func TestForgedSignal(t *testing.T) {
+	startBus(t)
+	b, err := connect(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.conn.Close()
+	other, err := dbus.ConnectSystemBus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for _, kind := range []dbus.Type{dbus.TypeSignal, dbus.TypeMethodCall} {
+		other.Send(&dbus.Message{Type: kind, Body: []any{":1.1", ":1.1", ""}, Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant(b.conn.Names()[0]), dbus.FieldPath: dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/DBus")),
+			dbus.FieldInterface: dbus.MakeVariant(ofBus), dbus.FieldMember: dbus.MakeVariant("NameOwnerChanged"),
+			dbus.FieldSignature: dbus.MakeVariant(dbus.ParseSignatureMust("sss")),
+		}}, nil)
+	}
+	// The bus says a thing or two of its own before that.
+	for m := range b.messages {
+		if m.kind == dbus.TypeMethodCall {
+			return
+		}
+		if m.sender != ofBus {
+			t.Fatalf("%s of %s", m.member, m.sender)
+		}
+	}
+}
