@@ -73,13 +73,17 @@ echo "a new interface of the host"
 cp /usr/lib/udev/rules.d/70-vmsilo.rules /shared/wan/
 guest wan 'cp /home/user/70-vmsilo.rules /run/udev/rules.d/ && udevadm control --reload'
 guest wan 'printf "[Service]\nType=oneshot\nExecStart=touch /run/refreshed\n" >/run/systemd/system/vmsilo-resolver.service'
-# wanted INTERFACE prints what udev has systemd start for it.
-wanted() { guest wan "udevadm info --query=property --property=SYSTEMD_WANTS --value /sys/class/net/$1 | cat"; }
+# property NAME INTERFACE prints what udev says of it, and wanted INTERFACE what it has systemd start for it.
+property() { guest wan "udevadm info --query=property --property=$1 --value /sys/class/net/$2 | cat"; }
+wanted() { property SYSTEMD_WANTS "$1"; }
 guest wan 'ip tuntap add vm0 mode tap user 70099 && udevadm settle'
 check "one of a VM is not told of" same "" "$(wanted vm0)"
+check "which NetworkManager and systemd-networkd leave alone" same "1 org.vmsilo" "$(property NM_UNMANAGED vm0) $(property ID_NET_MANAGED_BY vm0)"
+guest wan 'udevadm trigger --settle --action=change /sys/class/net/vm0'
+check "for good" same "1 org.vmsilo" "$(property NM_UNMANAGED vm0) $(property ID_NET_MANAGED_BY vm0)"
 check "nor has it anything started" fails guest wan 'test -e /run/refreshed'
 guest wan 'ip tuntap add tap0 mode tap && udevadm settle'
-check "another is" same vmsilo-resolver.service "$(wanted tap0)"
+check "another is" same "vmsilo-resolver.service " "$(wanted tap0) $(property NM_UNMANAGED tap0)"
 check "and has the filters made anew" await guest wan 'test -e /run/refreshed'
 guest wan 'ip tuntap del vm0 mode tap; ip tuntap del tap0 mode tap; rm /run/udev/rules.d/70-vmsilo.rules'
 
