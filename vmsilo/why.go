@@ -120,8 +120,7 @@ func (d *doctor) tellNetwork(name string) {
 		// The latter has looked for all VMs, and names those that it speaks of. Who looks again says the same again.
 		said := map[string]bool{}
 		for _, line := range d.m.Warnings(d.ctx, "vmsilo-netdev@"+name+":"+i.Name+".service", "vmsilo-resolver.service") {
-			words := strings.Fields(line)
-			if about := slices.Contains(words, i.TAP) || slices.Contains(words, i.Bridge); about && !said[line] {
+			if (speaksOf(line, i.TAP) || speaksOf(line, i.Bridge)) && !said[line] {
 				said[line] = true
 				fmt.Fprintln(d.out, strings.TrimPrefix(line, "vmsilo-netdev: "))
 			}
@@ -132,6 +131,11 @@ func (d *doctor) tellNetwork(name string) {
 			fmt.Fprintf(d.out, "its netvm %s does not run, but is %s: nothing is reached by it\nhint: systemctl start %s\n", netvm, state.Word, vmunit.Of(netvm))
 		}
 	}
+}
+
+// speaksOf tells whether a line names an interface, be it as an option's value.
+func speaksOf(line, name string) bool {
+	return name != "" && slices.Contains(strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '=' }), name)
 }
 
 // tellWindows says what keeps a VM that runs from showing windows, as its proxy says it.
