@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/paths"
@@ -238,9 +239,13 @@ func (d *demand) stop(ctx context.Context) error {
 }
 
 // again starts the timer that has brought this here once more, but not one that has been stopped meanwhile: to start that
-// would stop what carries connections. In mode fail, systemd refuses to undo a start of the latter that is queued.
+// would stop what carries connections. In mode fail, systemd refuses to undo a start of the latter that is queued, at whose
+// end the timer begins anyway.
 func (d *demand) again(ctx context.Context) error {
 	_, err := d.conn.TryRestartUnitContext(ctx, d.clock(), "fail", nil)
+	if refused := (godbus.Error{}); errors.As(err, &refused) && refused.Name == "org.freedesktop.systemd1.TransactionIsDestructive" {
+		return nil
+	}
 	return err
 }
 

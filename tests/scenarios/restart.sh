@@ -70,13 +70,16 @@ check "as before" same "alice 600" "$(stat --format='%U %a' /run/vmsilo/a-b.run)
 check "its idleness begins again" idle
 
 echo "idleness"
-# Somebody comes to the VM when it has been looked at, and found idle.
-mkdir --parents "/run/systemd/system/$door.d"
-printf '[Socket]\nExecStopPre=systemctl start --no-block vmsilo-run@a-b.service\n' >"/run/systemd/system/$door.d/comes.conf"
+# Somebody comes to the VM when it has been looked at, and found idle, and has to wait: the timer ends after another unit.
+mkdir --parents /run/systemd/system/{"$door",vmsilo-idle@a-b.timer}.d
+systemd-run --quiet --unit=slow --property=ExecStop='sleep 2' sleep infinity
+printf '[Unit]\nBefore=slow.service\n' >/run/systemd/system/vmsilo-idle@a-b.timer.d/slow.conf
+printf '[Socket]\nExecStopPre=systemctl stop --no-block slow.service\nExecStopPre=systemctl start --no-block vmsilo-run@a-b.service\n' \
+  >"/run/systemd/system/$door.d/comes.conf"
 systemctl daemon-reload
 check "who comes meanwhile" systemctl start vmsilo-idle@a-b
 check "is not cut off" becomes '^active active active$' systemctl is-active vmsilo@a-b "$door" vmsilo-run@a-b
-rm --recursive "/run/systemd/system/$door.d"
+rm --recursive /run/systemd/system/{"$door",vmsilo-idle@a-b.timer}.d
 systemctl daemon-reload
 check "nobody uses it" idle
 systemctl start vmsilo-idle@a-b
