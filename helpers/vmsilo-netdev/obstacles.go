@@ -100,7 +100,7 @@ func (o obstacle) hint(device string) string {
 	input := *o.chain.Hooknum == *nftables.ChainHookInput
 	switch {
 	case o.chain.Table.Name == "firewalld":
-		return "firewall-cmd --zone=trusted --add-interface=" + device
+		return "firewall-cmd --permanent --zone=trusted --add-interface=" + device + " && firewall-cmd --reload"
 	case slices.ContainsFunc(o.beside, isUfw) && input:
 		return "ufw allow in on " + device
 	case input:
