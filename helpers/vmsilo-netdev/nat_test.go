@@ -120,6 +120,10 @@ func TestLaterUplink(t *testing.T) {
 	}
 }
 
+// patience is for a packet that waits for the host to find its neighbour, of whom the host asks once a second: the first
+// question is lost where a link has only just come up.
+const patience = 5 * time.Second
+
 // asks has the guest send to an address, and the answer come back; the host has another address there.
 func (g *guest) asks(internet *os.File, own, address, masked string) {
 	g.Helper()
@@ -132,7 +136,7 @@ func (g *guest) asks(internet *os.File, own, address, masked string) {
 	})
 	defer c.Close()
 	g.sendTo(g.tap, packet(own, address, unix.IPPROTO_UDP, udp(1000, 7, "a question")))
-	c.SetReadDeadline(time.Now().Add(time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	_, asker, err := c.ReadFrom(make([]byte, 100))
 	if err != nil {
 		g.Errorf("%s was not reached: %v", address, err)
@@ -142,7 +146,7 @@ func (g *guest) asks(internet *os.File, own, address, masked string) {
 		g.Errorf("%s was asked by %s, want %s", address, got, masked)
 	}
 	c.WriteTo([]byte("the answer of "+address), asker)
-	if !g.receives([]byte("the answer of "+address), time.Second) {
+	if !g.receives([]byte("the answer of "+address), patience) {
 		g.Errorf("the answer of %s did not come back", address)
 	}
 }
