@@ -94,6 +94,8 @@ func TestBridgeOfAnother(t *testing.T) {
 	mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
 	mustLink(t, &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "nic"}, PeerName: "far"})
 	tool(t, "ip", "link", "set", "nic", "master", "br0")
+	// A bridge has the lowest address of its ports, and the TAP's begins with fe.
+	tool(t, "ip", "link", "set", "nic", "address", "02:00:00:00:00:01")
 	before := state(t)
 	record := filepath.Join(t.TempDir(), "demo:lan0")
 	mustRun(t, addArgs(record, "--bridge=br0")...)
