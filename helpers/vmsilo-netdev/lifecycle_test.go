@@ -214,7 +214,7 @@ func TestObstacles(t *testing.T) {
 	for _, c := range []struct{ table, chains, want string }{
 		{"ip filter", "chain FORWARD { " + chain + " drop; }; chain DOCKER-USER { }", "iptables -I DOCKER-USER -i demo-22 -j ACCEPT; "},
 		{"ip6 filter", "chain FORWARD { " + chain + " drop; }; chain ufw6-user-forward { }", "ufw route allow in on demo-22"},
-		{"inet firewalld", "chain filter_FORWARD { " + chain + " accept; }", "firewall-cmd --permanent --zone=trusted --add-interface=demo-22 && firewall-cmd --reload"},
+		{"inet firewalld", "chain filter_FORWARD { " + chain + " accept; }", "firewall-cmd --zone=trusted --add-interface=demo-22 && firewall-cmd --permanent --zone=trusted --add-interface=demo-22"},
 		{"inet own", "chain f { " + chain + " drop; }", `chain "f" of table "inet own" may drop`},
 		{"ip filter", "chain FORWARD { " + chain + " accept; }", ""},
 		{"ip filter", "chain INPUT { " + input + " }", ""},

@@ -100,7 +100,9 @@ func (o obstacle) hint(device string) string {
 	input := *o.chain.Hooknum == *nftables.ChainHookInput
 	switch {
 	case o.chain.Table.Name == "firewalld":
-		return "firewall-cmd --permanent --zone=trusted --add-interface=" + device + " && firewall-cmd --reload"
+		// For now and for good: a reload would do both, and forget what somebody else has set for now.
+		add := "--zone=trusted --add-interface=" + device
+		return "firewall-cmd " + add + " && firewall-cmd --permanent " + add
 	case slices.ContainsFunc(o.beside, isUfw) && input:
 		return "ufw allow in on " + device
 	case input:
