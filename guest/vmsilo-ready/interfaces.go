@@ -8,15 +8,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"vmsilo/guest/internal/cmdline"
 )
 
 // watched are the messages of rtnetlink(7) after which something may be there that was not.
-const watched = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
+const watched = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
 
-// awaitInterfaces returns when each of the interfaces has its name and addresses. It asks again after every message of
-// the kernel about links and addresses: no polling.
+// awaitInterfaces returns when each of the interfaces has its name, its addresses, and its gateways: systemd-networkd sets
+// routes only after the last address. It asks again after every message of the kernel about any of these: no polling.
 func awaitInterfaces(ctx context.Context, interfaces []cmdline.Interface) error {
 	if incomplete(interfaces) == nil {
 		return nil
@@ -45,7 +46,7 @@ func awaitInterfaces(ctx context.Context, interfaces []cmdline.Interface) error 
 	}
 }
 
-// incomplete names the first interface that is not there under its name or lacks an address.
+// incomplete names the first interface that is not there under its name or lacks an address or a gateway.
 func incomplete(interfaces []cmdline.Interface) error {
 	for _, want := range interfaces {
 		got, err := net.InterfaceByName(want.Name)
@@ -59,6 +60,17 @@ func incomplete(interfaces []cmdline.Interface) error {
 		for _, a := range want.Addresses {
 			if !slices.ContainsFunc(addresses, func(has net.Addr) bool { return has.String() == a.String() }) {
 				return fmt.Errorf("interface %s does not have address %s", want.Name, a)
+			}
+		}
+		for _, g := range want.Gateways {
+			// A list that was cut short by a change (ErrDumpInterrupted) is no answer either: the message of the change comes yet.
+			routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{LinkIndex: got.Index, Gw: g.AsSlice()},
+				netlink.RT_FILTER_OIF|netlink.RT_FILTER_GW)
+			if err != nil {
+				return fmt.Errorf("interface %s: listing routes: %w", want.Name, err)
+			}
+			if len(routes) == 0 {
+				return fmt.Errorf("interface %s does not have gateway %s", want.Name, g)
 			}
 		}
 	}

@@ -4,10 +4,10 @@
 //
 //	vmsilo-ready
 //
-// It waits until every interface of vmsilo.ifname has its name and the addresses of vmsilo.address, connects to vsock
-// port 5001 of the host, sends READY=1 and waits for the host to close the connection. That the root, the home
-// directory and the shares are in place is its unit's to know. If one of these does not come, it fails and sends nothing:
-// what the guest was told to have it does not have.
+// It waits until every interface of vmsilo.ifname has its name, the addresses of vmsilo.address and the routes of
+// vmsilo.gateway, connects to vsock port 5001 of the host, sends READY=1 and waits for the host to close the connection.
+// That the root, the home directory and the shares are in place is its unit's to know. If one of these does not come, it
+// fails and sends nothing: what the guest was told to have it does not have.
 //
 // A malformed parameter is no reason to be silent. Nothing waits for what it may have meant, it has been reported on
 // the console, and a guest that the host gives up on could not be looked at.

@@ -6,11 +6,14 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"vmsilo/guest/internal/cmdline"
 )
@@ -62,6 +65,59 @@ func TestAwaitInterfaces(t *testing.T) {
 	err := awaitInterfaces(ctx, []cmdline.Interface{{Name: "vmsilo-none", MAC: "52:00:00:00:00:01"}})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "vmsilo-none") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Routes come after the addresses, and what is ready without them reaches nobody for that while.
+func TestAwaitGateways(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIP: a network namespace needs root")
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := netlink.NewHandle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.Close()
+	mac, _ := net.ParseMAC("52:00:00:00:00:01")
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name, attributes.HardwareAddr = "wan", mac
+	link := &netlink.Veth{LinkAttrs: attributes, PeerName: "peer"}
+	if err := kernel.LinkAdd(link); err != nil {
+		t.Fatal(err)
+	}
+	wan := cmdline.Interface{Name: "wan", MAC: mac.String()}
+	for _, a := range []string{"10.0.0.1/31", "fd00::1/127"} {
+		address, _ := netlink.ParseAddr(a)
+		if err := kernel.AddrAdd(link, address); err != nil {
+			t.Fatal(err)
+		}
+		wan.Addresses = append(wan.Addresses, netip.MustParsePrefix(a))
+	}
+	if err := kernel.LinkSetUp(link); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range []string{"10.0.0.0", "fd00::"} {
+		wan.Gateways = append(wan.Gateways, netip.MustParseAddr(g))
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		err := awaitInterfaces(ctx, []cmdline.Interface{wan})
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "gateway "+g) {
+			t.Fatalf("without gateway %s: %v", g, err)
+		}
+		added := make(chan error, 1)
+		time.AfterFunc(50*time.Millisecond, func() {
+			added <- kernel.RouteAdd(&netlink.Route{LinkIndex: link.Index, Gw: net.ParseIP(g), Flags: int(netlink.FLAG_ONLINK)})
+		})
+		ctx, cancel = context.WithTimeout(context.Background(), 30*time.Second)
+		err = awaitInterfaces(ctx, []cmdline.Interface{wan})
+		cancel()
+		if err := errors.Join(err, <-added); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
