@@ -160,8 +160,12 @@ stand_in() {
   mount --bind /root/stand-in "$helper"
 }
 
-# What still runs it keeps it.
-restore() { umount --lazy "$helper"; }
+# restore puts the helper back, and kills all who wait to be: another one than stopped has seen may be on its way there.
+restore() { umount --lazy "$helper" && await none_stands_in; }
+none_stands_in() {
+  pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
+  ! pgrep --full "/bin/sh $helper" >/dev/null
+}
 
 # stopped tells whether the stand-in waits to be killed.
 stopped() { pgrep --runstates=T --full "/bin/sh $helper" >/dev/null; }

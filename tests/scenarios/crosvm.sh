@@ -119,6 +119,28 @@ check "it ends with a device" ends_with many "$(of_devices many | tail -n 1)"
 check "it starts again" tiny_start many
 check "it ends with its helper" ends_with many "$(helper_of many)"
 
+echo "its sound is killed"
+for part in sound pipewire; do
+  for phase in starting running stopping; do
+    what="vmsilo-$part@many killed while $phase"
+    if [[ $phase == starting ]]; then
+      systemctl start vmsilo@many 2>/dev/null &
+      await test -S /run/vmsilo/many/vmm/control.sock
+    else
+      check "$what: it starts" tiny_start many
+    fi
+    if [[ $phase == stopping ]]; then
+      type_on many h >/dev/null
+      systemctl stop --no-block vmsilo@many
+    fi
+    check "$what" systemctl kill --kill-whom=main --signal=KILL "vmsilo-$part@many.service"
+    [[ $phase != starting ]] || { ready many && wait $!; }
+    [[ $phase == stopping ]] || check "$what: the VM runs" systemctl is-active vmsilo@many
+    check "$what: it stops" systemctl stop vmsilo-many.slice
+    check "$what: nothing is left" nothing_left many
+  done
+done
+
 echo "disks that the VM's user may not open"
 install --directory --mode=700 --owner=alice --group=alice /home/alice/vm
 truncate --size=8M /home/alice/vm/{archive,data}.img

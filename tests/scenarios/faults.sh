@@ -1,7 +1,7 @@
 #!/bin/bash
 # Whatever dies or vanishes, and whenever: systemd shows what is, nothing is left, the other VM never notices, and the
 # next start works. The VMM and all else are real; the guest is a few instructions.
-# host: --no-image --release=trixie
+# host: --no-image --release=desktop
 # files: faults/*.toml
 # Some functions are called by name.
 # shellcheck disable=SC2317
@@ -95,15 +95,19 @@ runs() { [[ $(systemctl show --property=MainPID --value "$1.service") -ne 0 ]]; 
 # guest_is FOLDER chooses the image of the victim's next start.
 guest_is() { ln --symbolic --force --no-dereference "$1" /srv/image; }
 
-# at PHASE brings the victim into a phase of its life: starting, running or stopping, in which it stays for a while.
+# at PHASE [COMMAND…] brings the victim into a phase of its life: starting, running or stopping, in which it stays for a
+# while. The command is run in it, or before the stop.
 at() {
+  local phase=$1
+  shift
   guest_is /srv/tiny
-  case $1 in
-  starting) begin && await test -S /run/vmsilo/victim/vmm/qmp.sock ;;
-  running) start ;;
+  case $phase in
+  starting) begin && await test -S /run/vmsilo/victim/vmm/qmp.sock && "$@" ;;
+  running) start && "$@" ;;
   stopping)
     guest_is /srv/deaf
     start
+    "$@"
     systemctl stop --no-block vmsilo@victim
     await is deactivating
     guest_is /srv/tiny
@@ -132,7 +136,6 @@ helper_killed() {
     if [[ $2 == start ]]; then begin; else systemctl stop --no-block vmsilo@victim; fi
     check "$what: it runs" await stopped
     restore
-    pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
     [[ $2 != start ]] || wait "$starting"
     settled "$what" inactive failed
   done
@@ -165,20 +168,26 @@ for part in vmsilo@victim vmsilo-vsock@victim vmsilo-share@victim:home; do
   done
 done
 at starting
-printf x | socat -u - UNIX-CONNECT:/run/vmsilo/victim/vsock/host.sock_5001
-kill_it vmsilo-notify@victim starting
-ready victim
-settled "vmsilo-notify@victim killed while starting" active
-at starting
 check "vmsilo-await is killed while starting" systemctl kill --kill-whom=control --signal=KILL vmsilo@victim
 settled "vmsilo-await killed while starting" failed
-for part in run console vmm; do
-  at running
-  # The guest is up a moment before this is there.
-  await test -S "/run/vmsilo/victim.$part"
-  socat -u "UNIX-CONNECT:/run/vmsilo/victim.$part" - >/dev/null 2>&1 &
-  kill_it "vmsilo-$part@victim" running
-  settled "vmsilo-$part@victim killed while running" active
+declare -A socket=(
+  [run]=../victim.run [console]=../victim.console [vmm]=../victim.vmm [proxy]=wayland.sock [waypipe]=vsock/host.sock_5003 [notify]=vsock/host.sock_5001
+)
+# attach PART connects to a part, which is started by that. The guest is up a moment before some of them listen.
+attach() {
+  await test -S "/run/vmsilo/victim/${socket[$1]}"
+  socat -u "UNIX-CONNECT:/run/vmsilo/victim/${socket[$1]}" - >/dev/null 2>&1 &
+  await runs "vmsilo-$1@victim"
+}
+for part in "${!socket[@]}"; do
+  for phase in starting running stopping; do
+    # Nobody is let in before the guest is up, and who steers the VMM ends before it is stopped.
+    [[ $phase-$part =~ ^(starting-(run|console|vmm)|stopping-vmm)$ ]] && continue
+    at "$phase" attach "$part"
+    kill_it "vmsilo-$part@victim" "$phase"
+    [[ $phase != starting ]] || ready victim
+    settled "vmsilo-$part@victim killed while $phase" active inactive
+  done
 done
 
 # demanded tells whether somebody waits for a VM.
@@ -207,7 +216,6 @@ stand_in vmsilo-lend 'kill -STOP $$'
 begin
 check "vmsilo-lend killed in the start: it runs" await stopped
 restore
-pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
 ready victim
 wait "$starting"
 check "vmsilo-lend killed in the start: the VM is up" same 0 $?
@@ -219,7 +227,6 @@ for unit in machine idle; do
   systemctl restart --no-block "vmsilo-$unit@victim"
   check "vmsilo-$unit killed while running: it runs" await stopped
   restore
-  pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
   settled "vmsilo-$unit killed while running" active
 done
 # These become another program when they are done.

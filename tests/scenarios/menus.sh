@@ -204,7 +204,6 @@ stand_in vmsilo-menus '"$real" "$@" & sleep 0.02; kill -KILL $!; kill -STOP $$'
 sed -i 's/^identity/id/' /etc/vmsilo/banking.toml
 check "midway" await stopped
 restore
-pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
 check "which is no secret" becomes '^failed$' systemctl is-active vmsilo-menus
 sed -i "s/#....../#0000cd/" /etc/vmsilo/banking.toml
 check "the next change is made" becomes 'fill=#0000cd' cat $menus/1000/icons/vmsilo-banking.svg

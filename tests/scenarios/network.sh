@@ -61,7 +61,6 @@ stand_in vmsilo-netdev '"$real" "$@" & sleep 0.005; kill -KILL $!; kill -STOP $$
 printf 'nameserver 203.0.113.53\n' >/etc/resolv.conf
 check "midway" await stopped
 restore
-pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
 check "which is no secret" becomes '^failed$' systemctl is-active vmsilo-resolver
 check "the guest has names meanwhile" grep --line-regexp '192\.0\.2\.5[34]' <<<"$(finds five.example)"
 printf 'nameserver 203.0.113.53\nnameserver 2001:db8:2::53\n' >/etc/resolv.conf

@@ -91,9 +91,22 @@ for moment in '"$real" "$@"; kill -STOP $$' '"$real" "$@" & sleep 0.02; kill -KI
   starting=$!
   check "it runs" becomes '^yes$' eval 'stopped && echo yes'
   restore
-  pkill --signal=KILL --runstates=T --full "/bin/sh $helper"
   wait "$starting"
   check "the VM does not start" test $? -ne 0
+  check "nothing is left of it" nothing_left passed
+  check "the device has the driver that it had" is_back
+done
+
+echo "the helper that gives it back is killed"
+# shellcheck disable=SC2016 # for the stand-in
+for moment in 'kill -STOP $$' '"$real" "$@" & sleep 0.02; kill -KILL $!; kill -STOP $$'; do
+  check "the VM starts" start passed
+  stand_in vmsilo-pci "$moment"
+  systemctl stop vmsilo-passed.slice &
+  stopping=$!
+  check "it runs" becomes '^yes$' eval 'stopped && echo yes'
+  restore
+  wait "$stopping"
   check "nothing is left of it" nothing_left passed
   check "the device has the driver that it had" is_back
 done
