@@ -125,7 +125,7 @@ for part in sound pipewire; do
     what="vmsilo-$part@many killed while $phase"
     if [[ $phase == starting ]]; then
       systemctl start vmsilo@many 2>/dev/null &
-      await test -S /run/vmsilo/many/vmm/control.sock
+      await test -S /run/vmsilo/many/vmm/crosvm.sock
     else
       check "$what: it starts" tiny_start many
     fi
