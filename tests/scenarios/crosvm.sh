@@ -134,8 +134,12 @@ for part in sound pipewire; do
       systemctl stop --no-block vmsilo@many
     fi
     check "$what" systemctl kill --kill-whom=main --signal=KILL "vmsilo-$part@many.service"
-    [[ $phase != starting ]] || { ready many && wait $!; }
-    [[ $phase == stopping ]] || check "$what: the VM runs" systemctl is-active vmsilo@many
+    case $phase-$part in
+    # crosvm is asking it what it can.
+    starting-sound) wait $! ;;
+    starting-*) ready many && wait $! && check "$what: the VM is up" systemctl is-active vmsilo@many ;;
+    running-*) check "$what: the VM runs on" systemctl is-active vmsilo@many ;;
+    esac
     check "$what: it stops" systemctl stop vmsilo-many.slice
     check "$what: nothing is left" nothing_left many
   done
