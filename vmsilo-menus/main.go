@@ -30,6 +30,7 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/internal/apps"
 	"vmsilo/internal/command"
+	"vmsilo/vmm/known"
 )
 
 func main() {
@@ -57,7 +58,7 @@ func run(args []string) error {
 // collect returns the menus of all users, in the folder where they will be, and says what is left out of them and why.
 func collect(folder string) (menus, []string) {
 	c := collector{folder: folder, menus: menus{}, uids: map[string]string{}, images: map[string][]apps.App{}}
-	for _, m := range machine.All(config.Load(config.Path())) {
+	for _, m := range machine.All(config.Load(config.Path(), known.Hypervisors())) {
 		if err := c.vm(m.VM); err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.leftOut = append(c.leftOut, fmt.Sprintf("VM %q: %v", m.Name, err))
 		}

@@ -14,6 +14,7 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/internal/started"
 	"vmsilo/internal/vmunit"
+	"vmsilo/vmm/known"
 )
 
 // configuration is what is configured, and what is at the paths that it names.
@@ -50,7 +51,7 @@ var wants = []string{"/etc/systemd/system/vmsilo.target.wants", "/run/systemd/sy
 
 // read reads the configuration in folders, as the generator does.
 func read(folders []string) *configuration {
-	loaded := config.Load(folders)
+	loaded := config.Load(folders, known.Hypervisors())
 	sound := machine.All(loaded)
 	c := &configuration{vms: map[string]*configured{}, images: map[string]string{}}
 	for _, e := range loaded.Errors() {

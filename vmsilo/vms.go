@@ -12,6 +12,7 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/internal/accounts"
 	"vmsilo/internal/command"
+	"vmsilo/vmm/known"
 )
 
 // configured is the configuration, and those of its VMs that are sound.
@@ -21,7 +22,7 @@ type configured struct {
 }
 
 func readConfig() configured {
-	c := configured{config.Load(config.Path()), map[string]*machine.Machine{}}
+	c := configured{config.Load(config.Path(), known.Hypervisors()), map[string]*machine.Machine{}}
 	for _, m := range machine.All(c.Config) {
 		c.sound[m.Name] = m
 	}

@@ -15,6 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// hypervisors are the VMMs of these tests.
+var hypervisors = []Hypervisor{
+	{"crosvm", nil},
+	{"cloud-hypervisor", []Key{KeyGPU, KeyWaylandProxy, KeyDisks}},
+	{"qemu", []Key{KeyGPU, KeyWaylandProxy, KeySound}},
+}
+
 // load writes files into a folder and reads it as the whole configuration.
 func load(t testing.TB, files map[string]string) *Config {
 	t.Helper()
@@ -24,7 +31,7 @@ func load(t testing.TB, files map[string]string) *Config {
 			t.Fatal(err)
 		}
 	}
-	return Load([]string{folder})
+	return Load([]string{folder}, hypervisors)
 }
 
 func TestParseSize(t *testing.T) {
@@ -96,7 +103,7 @@ func TestOddFiles(t *testing.T) {
 	must(os.WriteFile(path("good.toml"), []byte("id = 3\n"), 0o644))
 	must(os.WriteFile(path(".hidden.toml"), []byte("id = x"), 0o644))
 	must(os.WriteFile(path("readme.txt"), []byte("id = x"), 0o644))
-	c := Load([]string{folder})
+	c := Load([]string{folder}, hypervisors)
 	for name, want := range map[string]string{
 		"fifo": "a FIFO", "folder": "a directory", "loop": "too many", "device": "a device",
 		"dangling": "no such file", "huge": "1 MiB",
@@ -222,10 +229,10 @@ func TestFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c := Load([]string{good, filepath.Join(folder, "missing")}); len(c.VMs) != 1 || len(c.Errors()) != 0 {
+	if c := Load([]string{good, filepath.Join(folder, "missing")}, hypervisors); len(c.VMs) != 1 || len(c.Errors()) != 0 {
 		t.Errorf("a missing folder: %v", c.Errors())
 	}
-	c := Load([]string{good, file})
+	c := Load([]string{good, file}, hypervisors)
 	if errs := c.Errors(); len(errs) != 1 || !strings.Contains(errs[0].Message, "cannot be listed") || c.Broken["a"].Errors == nil {
 		t.Errorf("a file for a folder: %v", errs)
 	}

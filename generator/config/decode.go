@@ -19,7 +19,10 @@ type field struct {
 }
 
 // decoder turns nodes into values and collects what is wrong with them.
-type decoder struct{ errs []Error }
+type decoder struct {
+	hypervisors []Hypervisor
+	errs        []Error
+}
 
 func (d *decoder) errorf(at Position, hint, format string, args ...any) {
 	d.errs = append(d.errs, Error{at, fmt.Sprintf(format, args...), hint})

@@ -88,18 +88,18 @@ func (c *Config) All() iter.Seq[*VM] {
 	}
 }
 
-// Load reads the configuration in the folders of path, the highest precedence first.
+// Load reads the configuration in the folders of path, the highest precedence first, for VMs of these hypervisors.
 // A folder that is not there is empty. Load never fails: what is wrong is in the result.
-func Load(path []string) *Config {
+func Load(path []string, hypervisors []Hypervisor) *Config {
 	c := &Config{Broken: map[string]Broken{}}
 	files, errs := find(path)
-	host, defaults, hostErrs := loadHost(files[hostFile])
+	host, defaults, hostErrs := loadHost(files[hostFile], hypervisors)
 	delete(files, hostFile)
 	// What could not be read, be it a folder or a default, may be what restricts.
 	hostErrs = capped(ordered(append(errs, hostErrs...)))
 	c.Host = host
 	c.files = slices.Clone(hostErrs)
-	found := loadVMs(files, defaults, host)
+	found := loadVMs(files, defaults, host, hypervisors)
 	c.VMs = make([]*VM, 0, len(found))
 	for _, l := range found {
 		switch {
@@ -130,7 +130,7 @@ type loaded struct {
 }
 
 // loadVMs reads files, by their base names, and returns what they are in the order of these.
-func loadVMs(files map[string]source, defaults *Node, host Host) []loaded {
+func loadVMs(files map[string]source, defaults *Node, host Host, hypervisors []Hypervisor) []loaded {
 	names := slices.Sorted(maps.Keys(files))
 	all := make([]loaded, len(names))
 	var group sync.WaitGroup
@@ -141,7 +141,7 @@ func loadVMs(files map[string]source, defaults *Node, host Host) []loaded {
 		go func() {
 			defer group.Done()
 			for i := worker; i < len(names); i += workers {
-				all[i] = loadVM(names[i], files[names[i]], defaults, host)
+				all[i] = loadVM(names[i], files[names[i]], defaults, host, hypervisors)
 			}
 		}()
 	}
@@ -149,7 +149,7 @@ func loadVMs(files map[string]source, defaults *Node, host Host) []loaded {
 	return all
 }
 
-func loadVM(base string, file source, defaults *Node, host Host) loaded {
+func loadVM(base string, file source, defaults *Node, host Host, hypervisors []Hypervisor) loaded {
 	name := strings.TrimSuffix(base, ".toml")
 	tree, errs := loadTree(file)
 	if tree == nil && errs == nil {
@@ -162,7 +162,7 @@ func loadVM(base string, file source, defaults *Node, host Host) loaded {
 	if errs != nil {
 		return loaded{vm: &VM{Name: name, Path: file.path}, errs: errs}
 	}
-	vm, errs := decodeVM(name, tree, defaults, host)
+	vm, errs := decodeVM(name, tree, defaults, host, hypervisors)
 	return loaded{vm: vm, errs: errs}
 }
 
@@ -219,7 +219,7 @@ func loadTree(from source) (*Node, []Error) {
 	return parse(file)
 }
 
-func loadHost(from source) (Host, *Node, []Error) {
+func loadHost(from source, hypervisors []Hypervisor) (Host, *Node, []Error) {
 	host := Host{User: "1000", Subnet: "10.200.0.0/13", Subnet6: "fd5c:9a3e:71b0::/48"}
 	if from.path == "" {
 		return host, nil, nil
@@ -228,7 +228,7 @@ func loadHost(from source) (Host, *Node, []Error) {
 	if tree == nil {
 		return host, nil, errs
 	}
-	var d decoder
+	d := decoder{hypervisors: hypervisors}
 	var defaults *Node
 	d.table(d.hostFields(&host, &defaults)...)(tree)
 	if defaults != nil {

@@ -37,7 +37,7 @@ func (d *decoder) vmFields(vm *VM, image *imageKeys) []field {
 		{"description", d.text(&vm.Description, nil)},
 		{"color", d.color(&vm.Color)},
 		{"autostart", d.bool(&vm.Autostart)},
-		{"hypervisor", d.oneOf(&vm.Hypervisor, hypervisors...)},
+		{"hypervisor", d.oneOf(&vm.Hypervisor, names(d.hypervisors)...)},
 		{"memory", d.size(&vm.Memory, 64<<20)},
 		{"huge_pages", d.bool(&vm.HugePages)},
 		{"cpus", d.integer(&vm.CPUs, 1, 255)},
@@ -115,7 +115,7 @@ func (k imageKeys) resolve(vm *VM) {
 }
 
 // decodeVM decodes a VM's own tree, merged over the defaults.
-func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
+func decodeVM(name string, own, defaults *Node, host Host, hypervisors []Hypervisor) (*VM, []Error) {
 	vm := &VM{
 		Name:         name,
 		Path:         own.key.File.Path,
@@ -136,7 +136,7 @@ func decodeVM(name string, own, defaults *Node, host Host) (*VM, []Error) {
 		Subnets:      []netip.Prefix{netip.MustParsePrefix(host.Subnet), netip.MustParsePrefix(host.Subnet6)},
 		origin:       &origin{file: own.key.File, defaults: defaults},
 	}
-	var d decoder
+	d := decoder{hypervisors: hypervisors}
 	image := imageKeys{image: "default"}
 	tree := merge(defaults, own)
 	d.honour(vm, own, tree)

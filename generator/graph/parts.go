@@ -6,8 +6,9 @@ import (
 	"strings"
 
 	"vmsilo/generator/machine"
-	"vmsilo/generator/vmm"
 	"vmsilo/internal/paths"
+	"vmsilo/vmm"
+	"vmsilo/vmm/known"
 )
 
 // sound returns the files of a VM that can be built. One of them holds the fingerprint of all, with which the VM notes at its
@@ -96,7 +97,7 @@ func vmService(m *machine.Machine, needs string, netvms []string) File {
 	d.set("Service", "TimeoutStartSec", m.StartTimeout.Text)
 	d.set("Service", "TimeoutStopSec", m.StopTimeout.Text)
 	d.env("Service", "STOP_TIMEOUT", stopTimeout(m))
-	d.exec("Service", "ExecStart", vmm.Command(m))
+	d.exec("Service", "ExecStart", known.VMM(m).ExecStart(m))
 	sandbox(d, m)
 	return d.file()
 }
@@ -130,7 +131,7 @@ func services(m *machine.Machine) *dropin {
 		d.env("Service", "VM_USER", m.VM.User)
 		d.env("Service", "FOLDERS", folders(m))
 	}
-	if pages := vmm.HugePages(m); pages > 0 {
+	if pages := known.VMM(m).HugePages(m); pages > 0 {
 		d.env("Service", "VM_HUGE_PAGES", strconv.FormatInt(pages, 10))
 	}
 	if len(m.PCIDevices) > 0 {
@@ -142,7 +143,7 @@ func services(m *machine.Machine) *dropin {
 
 // programs returns the programs that m needs, each after the package that brings it.
 func programs(m *machine.Machine) []string {
-	v := vmm.ByName[m.Hypervisor]
+	v := known.VMM(m)
 	all := []string{v.Package + "=" + v.Program, "vhost-device-vsock=vhost-device-vsock"}
 	if m.Overlay.Type == "qcow2" {
 		all = append(all, "qemu-utils=qemu-img")

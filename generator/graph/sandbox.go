@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"vmsilo/generator/machine"
-	"vmsilo/generator/vmm"
+	"vmsilo/vmm/known"
 )
 
 // registers is how much memory, in bytes, is left for what a VM's devices have beside the guest's own: as libvirt has it,
@@ -42,7 +42,7 @@ func sandbox(d *dropin, m *machine.Machine) {
 	for _, path := range hiddenImages(m, "/run", "/tmp", "/var/tmp") {
 		d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(path))
 	}
-	for _, setting := range vmm.ByName[m.Hypervisor].Sandbox(m) {
+	for _, setting := range known.VMM(m).Sandbox(m) {
 		d.set("Service", setting[0], setting[1])
 	}
 }

@@ -6,8 +6,8 @@ import (
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
-	"vmsilo/generator/vmm"
 	"vmsilo/internal/paths"
+	"vmsilo/vmm/known"
 )
 
 // folders returns the options of vmsilo-home for the folders of m, as a variable holds them that systemd splits into words:
@@ -66,7 +66,7 @@ func shareService(m *machine.Machine, s machine.Share, unit string) File {
 	d.set("Service", "BindReadOnlyPaths", "-"+quoteBind(m.ShareRecord(s.Tag))+":"+quoteBind(filepath.Join(paths.Runtime, m.Name+":"+s.Tag+".share")))
 	d.env("Service", "VIRTIOFSD", paths.Virtiofsd)
 	d.env("Service", "SOURCE", s.Source)
-	if vmm.ByName[m.Hypervisor].AsksTag {
+	if known.VMM(m).AsksTag {
 		d.env("Service", "TAG", s.Tag)
 	}
 	return d.file()

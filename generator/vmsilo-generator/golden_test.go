@@ -15,6 +15,7 @@ import (
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/graph"
+	"vmsilo/vmm/known"
 )
 
 var update = flag.Bool("update", false, "write what the generator prints as what is wanted")
@@ -157,7 +158,7 @@ func TestIsolation(t *testing.T) {
 	before := goodFiles()
 	for _, bad := range []string{"", "id = ", "id = 4\nmemory = 5", "id = 4\nid = 5", "\xff", "\ufeffid = 4", "id = 4\n[network.interfaces.\"a/b\"]"} {
 		write("bad.toml", bad)
-		c := config.Load([]string{folder})
+		c := config.Load([]string{folder}, known.Hypervisors())
 		if c.Broken["bad"].Errors == nil {
 			t.Errorf("%q is accepted", bad)
 		}

@@ -9,6 +9,7 @@ import (
 	"vmsilo/generator/config"
 	"vmsilo/generator/graph"
 	"vmsilo/generator/machine"
+	"vmsilo/vmm/known"
 )
 
 // errInvalid is the error of --check when the configuration has errors, which are printed by then.
@@ -43,7 +44,7 @@ func run(stdout, stderr io.Writer, args []string) error {
 
 // generate goes the one way of the data: config, machine, graph.
 func generate(path []string) (*graph.Graph, []config.Error) {
-	c := config.Load(path)
+	c := config.Load(path, known.Hypervisors())
 	sound := machine.All(c)
 	return graph.New(sound, c.Broken), c.Errors()
 }

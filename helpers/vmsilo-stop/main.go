@@ -29,7 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
-	"vmsilo/internal/control"
+	"vmsilo/vmm/control"
 )
 
 func main() { command.Main(run) }

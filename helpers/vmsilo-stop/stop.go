@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vmsilo/internal/control"
 	"vmsilo/internal/printable"
+	"vmsilo/vmm/control"
 )
 
 // step is one way to end a VM.

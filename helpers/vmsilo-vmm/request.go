@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"vmsilo/internal/control"
+	"vmsilo/vmm/control"
 )
 
 // request is something that a VMM can be asked for.

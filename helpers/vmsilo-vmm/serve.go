@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"vmsilo/internal/await"
-	"vmsilo/internal/control"
 	"vmsilo/internal/printable"
+	"vmsilo/vmm/control"
 )
 
 const (

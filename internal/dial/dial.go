@@ -1,4 +1,4 @@
-// Package dial connects to Unix sockets whose queue may be full.
+// Package dial connects to Unix sockets: to those whose queue may be full, and to those of VMMs.
 package dial
 
 import (
@@ -38,4 +38,20 @@ func Unix(path string, patience time.Duration) (*net.UnixConn, error) {
 		return nil, err
 	}
 	return conn.(*net.UnixConn), nil
+}
+
+// answerTime is how long a VMM may take to answer a request.
+const answerTime = 3 * time.Second
+
+// Request connects to a socket at path, of the network "unix" or "unixpacket", for one request and its answer: three seconds
+// later whatever is done there fails.
+func Request(network, path string) (net.Conn, error) {
+	conn, err := net.DialTimeout(network, path, answerTime)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }

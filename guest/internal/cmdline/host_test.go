@@ -6,6 +6,7 @@ import (
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
+	"vmsilo/vmm/known"
 )
 
 // What the host accepts the guest accepts, too: a parameter that it left out would be missing in silence.
@@ -17,7 +18,7 @@ func TestGuestTakesWhatTheHostSays(t *testing.T) {
 	vms := 0
 	for _, folder := range folders {
 		var machines []*machine.Machine
-		for _, vm := range config.Load([]string{folder}).VMs {
+		for _, vm := range config.Load([]string{folder}, known.Hypervisors()).VMs {
 			vm.KernelParams = nil
 			machines = append(machines, machine.New(vm))
 		}

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
+	cloudhypervisor "vmsilo/vmm/cloudhypervisor/socket"
+	crosvm "vmsilo/vmm/crosvm/socket"
+	qemu "vmsilo/vmm/qemu/socket"
 )
-
-// answerTime is how long a VMM may take to answer a request.
-const answerTime = 3 * time.Second
 
 // VMM is what every VMM can be asked for. A request opens a connection of its own, and returns when the VMM has answered,
 // which does not mean that the guest has heard of it.
@@ -29,14 +28,14 @@ type VMM interface {
 	Grow(disk string, size int64) error
 }
 
-// sockets are the names of the VMMs' control sockets.
+// sockets are the VMMs' control sockets, by the names that these have.
 var sockets = []struct {
 	name string
 	vmm  func(path string) VMM
 }{
-	{"qmp.sock", func(path string) VMM { return qemu(path) }},
-	{"crosvm.sock", func(path string) VMM { return crosvm(path) }},
-	{"cloud-hypervisor.sock", func(path string) VMM { return cloudHypervisor(path) }},
+	{qemu.Name, func(path string) VMM { return qemu.Socket(path) }},
+	{crosvm.Name, func(path string) VMM { return crosvm.Socket(path) }},
+	{cloudhypervisor.Name, func(path string) VMM { return cloudhypervisor.Socket(path) }},
 }
 
 // ErrNone is wrapped by the error for a VMM that cannot be asked for anything.
@@ -52,6 +51,3 @@ func In(folder string) (VMM, error) {
 	}
 	return nil, fmt.Errorf("%w in %q", ErrNone, folder)
 }
-
-// node returns what a disk is named for the VMM, and for the guest: its serial.
-func node(disk string) string { return "vmsilo-" + disk }

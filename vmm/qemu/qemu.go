@@ -11,16 +11,26 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/internal/lending"
 	"vmsilo/internal/paths"
+	"vmsilo/vmm"
+	"vmsilo/vmm/qemu/socket"
 )
 
-// Program is QEMU for guests of this architecture.
-const Program = "qemu-system-x86_64"
+// VMM is QEMU. A GPU context of the cross-domain type is crosvm's own, and so are the proxies that go over one. QEMU 10.0 gives a
+// sound device queues of 1024, of which vhost-device-sound 0.3 takes 64: it ends when the guest's driver begins, and QEMU aborts.
+var VMM = vmm.VMM{
+	Hypervisor: config.Hypervisor{Name: "qemu", Cannot: []config.Key{config.KeyGPU, config.KeyWaylandProxy, config.KeySound}},
+	Program:    program, Package: "qemu-system-x86",
+	Command: command, Sandbox: sandbox,
+}
 
-// Command returns the command that runs m in the foreground, its console on standard output. No path of a socket has a
+// program is QEMU for guests of this architecture.
+const program = "qemu-system-x86_64"
+
+// command returns the command that runs m in the foreground, its console on standard output. No path of a socket has a
 // comma, which would end it.
-func Command(m *machine.Machine) []string {
+func command(m *machine.Machine) []string {
 	a := args{paths.Helper("vmsilo-qemu"), "--await=" + m.VsockDevice(), "--console-as=" + m.Name + "-guest"}
-	a.add(Program)
+	a.add(program)
 	a.add("-name", "guest="+m.Name)
 	// Nothing that is not named below: no default devices, no configuration of the host's.
 	a.add("-nodefaults", "-no-user-config", "-display", "none")
@@ -36,7 +46,7 @@ func Command(m *machine.Machine) []string {
 	// A guest that reboots or panics ends QEMU, and vmsilo-qemu sees why. Through the device its kernel tells of a panic.
 	a.add("-action", "reboot=shutdown,panic=shutdown")
 	a.add("-device", "pvpanic-pci,addr="+at(machine.AtPanic, m))
-	a.add("-qmp", "unix:"+m.Runtime("vmm", "qmp.sock")+",server=on,wait=off")
+	a.add("-qmp", "unix:"+m.Runtime("vmm", socket.Name)+",server=on,wait=off")
 	a.console(m)
 	a.disk("vmsilo-root", block{"driver": "raw", "read-only": true}, file(m.Root), at(machine.AtRoot, m))
 	if m.Overlay.Type == "qcow2" {
@@ -72,9 +82,9 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.HypervisorArgs...)
 }
 
-// Sandbox returns what QEMU needs: where it emulates the processor, it runs code that it has written, and where the kernel
+// sandbox returns what QEMU needs: where it emulates the processor, it runs code that it has written, and where the kernel
 // can carry packets between a TAP and the guest, it has it do so (vmsilo-qemu adds vhost=on).
-func Sandbox(m *machine.Machine) [][2]string {
+func sandbox(m *machine.Machine) [][2]string {
 	settings := [][2]string{{"MemoryDenyWriteExecute", "no"}}
 	if len(m.Interfaces) > 0 {
 		settings = append(settings, [2]string{"DeviceAllow", "/dev/vhost-net rw"}, [2]string{"BindPaths", "-/dev/vhost-net"})

@@ -9,24 +9,34 @@ import (
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
 	"vmsilo/internal/paths"
+	"vmsilo/vmm"
+	"vmsilo/vmm/cloudhypervisor/socket"
 )
 
-// Program is the VMM.
-const Program = "cloud-hypervisor"
+// VMM is cloud-hypervisor. A GPU context of the cross-domain type is crosvm's own, and so are the proxies that go over one. Disks
+// it opens by their paths, as the VM's own user: of one that is lent as a descriptor, /proc/self/fd/N, it opens the file anew,
+// which is denied.
+var VMM = vmm.VMM{
+	Hypervisor: config.Hypervisor{Name: "cloud-hypervisor", Cannot: []config.Key{config.KeyGPU, config.KeyWaylandProxy, config.KeyDisks}},
+	Program:    program, Package: "cloud-hypervisor",
+	Command: command, Sandbox: sandbox,
+}
+
+const program = "cloud-hypervisor"
 
 // atConsole is the PCI device of the virtio console, which no other VMM has; nor has another one anything of a VM's there.
 var atConsole = machine.PCI{Slot: 0x1f}
 
-// Command returns the command that runs m in the foreground, its console on standard output. There is one serial port, on
+// command returns the command that runs m in the foreground, its console on standard output. There is one serial port, on
 // which the guest logs; its shell is on a virtio console.
-func Command(m *machine.Machine) []string {
-	api := m.Runtime("vmm", "cloud-hypervisor.sock")
+func command(m *machine.Machine) []string {
+	api := m.Runtime("vmm", socket.Name)
 	a := args{paths.Helper("vmsilo-cloud-hypervisor"), "--console=" + m.Runtime("vmm", "console.sock"), "--api=" + api}
 	a.add("--await=" + m.VsockDevice())
 	if m.Sound.Any() {
 		a.add("--await=" + m.SoundDevice())
 	}
-	a.add("--console-as="+m.Name+"-guest", Program)
+	a.add("--console-as="+m.Name+"-guest", program)
 	a.add("--api-socket", "path="+quote(api))
 	// The guest's memory is shared with the vhost-user devices.
 	memory := fmt.Sprintf("size=%d,shared=on", m.Memory)
@@ -72,8 +82,8 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.HypervisorArgs...)
 }
 
-// Sandbox returns what cloud-hypervisor needs, which is nothing more.
-func Sandbox(*machine.Machine) [][2]string { return nil }
+// sandbox returns what cloud-hypervisor needs, which is nothing more.
+func sandbox(*machine.Machine) [][2]string { return nil }
 
 type args []string
 

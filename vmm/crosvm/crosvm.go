@@ -8,10 +8,18 @@ import (
 	"vmsilo/generator/machine"
 	"vmsilo/internal/lending"
 	"vmsilo/internal/paths"
+	"vmsilo/vmm"
+	"vmsilo/vmm/crosvm/socket"
 )
 
-// Program is the VMM.
-const Program = "crosvm"
+// VMM is crosvm.
+var VMM = vmm.VMM{
+	Hypervisor: config.Hypervisor{Name: "crosvm"},
+	Program:    program, Package: "crosvm",
+	Command: command, Sandbox: sandbox, AsksTag: true, OwnHugePages: true,
+}
+
+const program = "crosvm"
 
 // emptyFolder is what the sandboxes of devices see as their root. The default, /var/empty, is in few distributions.
 const emptyFolder = "/run/empty"
@@ -20,17 +28,17 @@ const emptyFolder = "/run/empty"
 // is not to see the VM's other sockets.
 const waylandFolder = "/run/wayland"
 
-// Command returns the command that runs m in the foreground, its console on standard output.
-func Command(m *machine.Machine) []string {
+// command returns the command that runs m in the foreground, its console on standard output.
+func command(m *machine.Machine) []string {
 	console := "--console=" + m.Runtime("vmm", "console.sock")
 	a := args{paths.Helper("vmsilo-crosvm"), console, "--console-as=" + m.Name + "-guest"}
-	a.add(Program, "--no-syslog", "--extended-status", "run", "--name", m.Name)
+	a.add(program, "--no-syslog", "--extended-status", "run", "--name", m.Name)
 	a.add("--cpus", fmt.Sprint(m.CPUs), "--mem", fmt.Sprint(m.Memory>>20))
 	if m.HugePages {
 		// Transparent ones: as many as the kernel has. It knows no others.
 		a.add("--hugepages")
 	}
-	a.add("--socket", m.Runtime("vmm", "crosvm.sock"), "--pivot-root", emptyFolder)
+	a.add("--socket", m.Runtime("vmm", socket.Name), "--pivot-root", emptyFolder)
 	// The first serial port, on which the guest logs, is the journal's; the second, on which it has a shell, vmsilo-crosvm's.
 	a.add("--serial", "type=stdout,hardware=serial,num=1,console")
 	a.add("--serial", "type=file,hardware=serial,num=2,path=/proc/self/fd/3,input=/proc/self/fd/3")
@@ -80,9 +88,9 @@ func Command(m *machine.Machine) []string {
 	return append(a, m.Kernel)
 }
 
-// Sandbox returns what crosvm needs to put each of its devices into a sandbox of its own, with the minijail library: a
+// sandbox returns what crosvm needs to put each of its devices into a sandbox of its own, with the minijail library: a
 // user namespace, in which it mounts, changes its root, and drops what it got by that.
-func Sandbox(m *machine.Machine) [][2]string {
+func sandbox(m *machine.Machine) [][2]string {
 	settings := [][2]string{
 		{"TemporaryFileSystem", emptyFolder + ":ro"},
 		{"RestrictNamespaces", "user mnt pid net"},

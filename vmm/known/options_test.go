@@ -1,4 +1,4 @@
-package vmm
+package known
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 	"vmsilo/generator/machine"
 )
 
-// options are what a VMM's documentation says of its command line: testdata/NAME.options. There each option has a line, and
+// options are what a VMM's documentation says of its command line: the file options of its folder. There each option has a line, and
 // behind it what its value may be: nothing where it takes none; * for anything; or the keys of its value, and # where that
 // may begin with a number. KEY= needs a value, KEY[=] can have one. Where keys depend on the value's first word, there
 // is a line for each, which has WORD: before the keys.
@@ -22,7 +22,7 @@ type options map[string][][]string
 
 func documented(t *testing.T, name string) options {
 	t.Helper()
-	text, err := os.ReadFile("testdata/" + name + ".options")
+	text, err := os.ReadFile(filepath.Join("..", strings.ReplaceAll(name, "-", ""), "options"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,25 +155,38 @@ func split(text string) []string {
 // TestDocumented checks what every machine of the generator's golden cases is under every VMM: nothing that the VMM
 // does not document. What a user appends is the user's.
 func TestDocumented(t *testing.T) {
-	folders, err := filepath.Glob("../vmsilo-generator/testdata/*/etc")
+	folders, err := filepath.Glob("../../generator/vmsilo-generator/testdata/*/etc")
 	if err != nil || len(folders) == 0 {
 		t.Fatal(folders, err)
 	}
-	for name, v := range ByName {
-		t.Run(name, func(t *testing.T) {
-			documented := documented(t, name)
+	for _, v := range all {
+		t.Run(v.Name, func(t *testing.T) {
+			documented := documented(t, v.Name)
 			for _, folder := range folders {
-				for _, m := range machine.All(config.Load([]string{folder})) {
+				for _, m := range machine.All(config.Load([]string{folder}, Hypervisors())) {
 					m.HypervisorArgs = nil
 					command := v.Command(m)
 					// Before the program, a helper has its own options.
 					args := command[slices.Index(command, v.Program)+1:]
-					if err := documented.check(args, name == "crosvm"); err != nil {
+					if err := documented.check(args, v.Name == "crosvm"); err != nil {
 						t.Errorf("%s: %s: %v", folder, m.Name, err)
 					}
 				}
 			}
 		})
+	}
+}
+
+// The manual names every VMM.
+func TestInManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/vmsilo.toml.5.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		if !strings.Contains(string(manual), fmt.Sprintf("%q", v.Name)) {
+			t.Errorf("%q is not in vmsilo.toml(5)", v.Name)
+		}
 	}
 }
 

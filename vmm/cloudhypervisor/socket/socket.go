@@ -1,4 +1,5 @@
-package control
+// Package socket speaks with cloud-hypervisor by its control socket, in HTTP: docs/api.md of cloud-hypervisor.
+package socket
 
 import (
 	"bufio"
@@ -6,42 +7,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/textproto"
 	"strconv"
 	"strings"
-	"time"
+
+	"vmsilo/internal/dial"
 )
 
-// cloudHypervisor is the path of cloud-hypervisor's control socket, which speaks HTTP: docs/api.md of cloud-hypervisor.
-type cloudHypervisor string
+// Name is what it is called in the folder of the VMM.
+const Name = "cloud-hypervisor.sock"
 
-// PowerButton is of VMM.
-func (c cloudHypervisor) PowerButton() error { return c.put("vm.power-button", nil) }
+// Socket is its path. Its methods are those of control.VMM.
+type Socket string
 
-// Quit is of VMM.
-func (c cloudHypervisor) Quit() error { return c.put("vmm.shutdown", nil) }
+// PowerButton is of control.VMM.
+func (c Socket) PowerButton() error { return c.put("vm.power-button", nil) }
 
-// Pause is of VMM.
-func (c cloudHypervisor) Pause() error { return c.put("vm.pause", nil) }
+// Quit is of control.VMM.
+func (c Socket) Quit() error { return c.put("vmm.shutdown", nil) }
 
-// Resume is of VMM.
-func (c cloudHypervisor) Resume() error { return c.put("vm.resume", nil) }
+// Pause is of control.VMM.
+func (c Socket) Pause() error { return c.put("vm.pause", nil) }
 
-// Balloon is of VMM.
-func (c cloudHypervisor) Balloon(size int64) error {
+// Resume is of control.VMM.
+func (c Socket) Resume() error { return c.put("vm.resume", nil) }
+
+// Balloon is of control.VMM.
+func (c Socket) Balloon(size int64) error {
 	return c.put("vm.resize", map[string]any{"desired_balloon": size})
 }
 
-// Grow is of VMM. No VM of it has disks in its file.
-func (c cloudHypervisor) Grow(string, int64) error {
+// Grow is of control.VMM. No VM of it has disks in its file.
+func (c Socket) Grow(string, int64) error {
 	return errors.New("a VM of cloud-hypervisor has no disks in its file")
 }
 
 // maxAnswer is how much of an answer is read, in bytes.
 const maxAnswer = 64 << 10
 
-func (c cloudHypervisor) put(endpoint string, value any) error {
+func (c Socket) put(endpoint string, value any) error {
 	var body []byte
 	if value != nil {
 		var err error
@@ -49,14 +53,11 @@ func (c cloudHypervisor) put(endpoint string, value any) error {
 			return err
 		}
 	}
-	conn, err := net.DialTimeout("unix", string(c), answerTime)
+	conn, err := dial.Request("unix", string(c))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return err
-	}
 	if _, err := fmt.Fprintf(conn, "PUT /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\n\r\n%s", endpoint, len(body), body); err != nil {
 		return err

@@ -1,31 +1,35 @@
-package control
+// Package socket speaks with crosvm by its control socket: one JSON value a packet, the VmRequest of crosvm's vm_control crate.
+package socket
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"syscall"
-	"time"
+
+	"vmsilo/internal/dial"
 )
 
-// crosvm is the path of crosvm's control socket: one JSON value a packet, the VmRequest of crosvm's vm_control crate.
-type crosvm string
+// Name is what it is called in the folder of the VMM.
+const Name = "crosvm.sock"
 
-// PowerButton is of VMM.
-func (c crosvm) PowerButton() error { return c.last("Powerbtn") }
+// Socket is its path. Its methods are those of control.VMM.
+type Socket string
 
-// Quit is of VMM.
-func (c crosvm) Quit() error { return c.last("Exit") }
+// PowerButton is of control.VMM.
+func (c Socket) PowerButton() error { return c.last("Powerbtn") }
 
-// Pause is of VMM.
-func (c crosvm) Pause() error { return c.ask("SuspendVcpus") }
+// Quit is of control.VMM.
+func (c Socket) Quit() error { return c.last("Exit") }
 
-// Resume is of VMM.
-func (c crosvm) Resume() error { return c.ask("ResumeVcpus") }
+// Pause is of control.VMM.
+func (c Socket) Pause() error { return c.ask("SuspendVcpus") }
 
-// Balloon is of VMM.
-func (c crosvm) Balloon(size int64) error {
+// Resume is of control.VMM.
+func (c Socket) Resume() error { return c.ask("ResumeVcpus") }
+
+// Balloon is of control.VMM.
+func (c Socket) Balloon(size int64) error {
 	err := c.ask(map[string]any{"BalloonCommand": map[string]any{
 		"Adjust": map[string]any{"num_bytes": size, "wait_for_success": false},
 	}})
@@ -35,18 +39,18 @@ func (c crosvm) Balloon(size int64) error {
 	return err
 }
 
-// Grow is of VMM. crosvm knows disks by their number alone, and would shrink one without a question.
-func (c crosvm) Grow(string, int64) error {
+// Grow is of control.VMM. crosvm knows disks by their number alone, and would shrink one without a question.
+func (c Socket) Grow(string, int64) error {
 	return errors.New("crosvm cannot grow a disk safely: stop the VM, and grow its file then")
 }
 
 // last asks for what may be the last that the VMM hears: one that is ending may close instead of an answer.
-func (c crosvm) last(request any) error {
+func (c Socket) last(request any) error {
 	_, err := c.answer(request)
 	return err
 }
 
-func (c crosvm) ask(request any) error {
+func (c Socket) ask(request any) error {
 	answer, err := c.answer(request)
 	if err != nil {
 		return fmt.Errorf("asking crosvm: %w", err)
@@ -67,19 +71,16 @@ func (c crosvm) ask(request any) error {
 }
 
 // answer sends a request, and returns the VmResponse.
-func (c crosvm) answer(request any) ([]byte, error) {
+func (c Socket) answer(request any) ([]byte, error) {
 	text, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("unixpacket", string(c), answerTime)
+	conn, err := dial.Request("unixpacket", string(c))
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return nil, err
-	}
 	if _, err := conn.Write(text); err != nil {
 		return nil, err
 	}

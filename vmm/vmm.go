@@ -1,4 +1,6 @@
-// Package vmm is the seam between a machine and the programs that can run it: one package below it per VMM.
+// Package vmm is the seam between a machine and the programs that can run it. There is a folder below it per VMM, with all that
+// is particular to this one: what it can and its arguments, its control socket, and the helper that runs it. The packages known
+// and control, and meson.build, have a line for each.
 package vmm
 
 import (
@@ -7,14 +9,13 @@ import (
 
 	"vmsilo/generator/config"
 	"vmsilo/generator/machine"
-	"vmsilo/generator/vmm/cloudhypervisor"
-	"vmsilo/generator/vmm/crosvm"
-	"vmsilo/generator/vmm/qemu"
 	"vmsilo/internal/paths"
 )
 
 // VMM turns a machine into the command that runs it.
 type VMM struct {
+	// What it is called in the configuration, and which of its keys it cannot honour.
+	config.Hypervisor
 	// Program is the program, to be found in PATH, and Package the distribution's package that holds it.
 	Program, Package string
 	// Command returns the helper that runs a machine, its options but for those of images, and the VMM with its arguments.
@@ -29,24 +30,11 @@ type VMM struct {
 	OwnHugePages bool
 }
 
-// ByName holds every VMM by its name in the configuration.
-var ByName = map[string]VMM{
-	"crosvm": {
-		Program: crosvm.Program, Package: "crosvm",
-		Command: crosvm.Command, Sandbox: crosvm.Sandbox, AsksTag: true, OwnHugePages: true,
-	},
-	"cloud-hypervisor": {
-		Program: cloudhypervisor.Program, Package: "cloud-hypervisor",
-		Command: cloudhypervisor.Command, Sandbox: cloudhypervisor.Sandbox,
-	},
-	"qemu": {Program: qemu.Program, Package: "qemu-system-x86", Command: qemu.Command, Sandbox: qemu.Sandbox},
-}
-
-// Command returns the command that runs m in the foreground, and its arguments. The helper that is the VMM's parent looks at
+// ExecStart returns the command that runs m in the foreground, and its arguments. The helper that is the VMM's parent looks at
 // the files that the VMM will open, as the user who will open them: crosvm finds out for itself what format a disk has, and
 // a guest writes to its disks what it likes.
-func Command(m *machine.Machine) []string {
-	return slices.Insert(ByName[m.Hypervisor].Command(m), 1, images(m)...)
+func (v *VMM) ExecStart(m *machine.Machine) []string {
+	return slices.Insert(v.Command(m), 1, images(m)...)
 }
 
 // images returns the files that m's VMM will open, as internal/imagecheck has them.
@@ -65,8 +53,8 @@ func images(m *machine.Machine) []string {
 }
 
 // HugePages returns how many huge pages m's memory takes of those that the host has set apart.
-func HugePages(m *machine.Machine) int64 {
-	if !m.HugePages || ByName[m.Hypervisor].OwnHugePages {
+func (v *VMM) HugePages(m *machine.Machine) int64 {
+	if !m.HugePages || v.OwnHugePages {
 		return 0
 	}
 	return m.Memory / config.HugePage

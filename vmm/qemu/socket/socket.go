@@ -1,36 +1,40 @@
-package control
+// Package socket speaks with QEMU by its control socket, in QMP: docs/interop/qmp-spec.rst of QEMU. Commands are those of its
+// qapi folder.
+package socket
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"time"
+
+	"vmsilo/internal/dial"
 )
 
-// qemu is the path of QEMU's control socket, which speaks QMP: docs/interop/qmp-spec.rst of QEMU. Commands are those of its
-// qapi folder.
-type qemu string
+// Name is what it is called in the folder of the VMM.
+const Name = "qmp.sock"
 
-// PowerButton is of VMM.
-func (q qemu) PowerButton() error { return q.execute("system_powerdown") }
+// Socket is its path. Its methods are those of control.VMM.
+type Socket string
 
-// Quit is of VMM.
-func (q qemu) Quit() error { return q.execute("quit") }
+// PowerButton is of control.VMM.
+func (q Socket) PowerButton() error { return q.execute("system_powerdown") }
 
-// Pause is of VMM.
-func (q qemu) Pause() error { return q.execute("stop") }
+// Quit is of control.VMM.
+func (q Socket) Quit() error { return q.execute("quit") }
 
-// Resume is of VMM.
-func (q qemu) Resume() error { return q.execute("cont") }
+// Pause is of control.VMM.
+func (q Socket) Pause() error { return q.execute("stop") }
 
-func (q qemu) execute(command string) error {
+// Resume is of control.VMM.
+func (q Socket) Resume() error { return q.execute("cont") }
+
+func (q Socket) execute(command string) error {
 	return q.session(func(s *session) error { return s.execute(command, nil, nil) })
 }
 
-// Balloon is of VMM. QEMU is told what is left to the guest.
-func (q qemu) Balloon(size int64) error {
+// Balloon is of control.VMM. QEMU is told what is left to the guest.
+func (q Socket) Balloon(size int64) error {
 	return q.session(func(s *session) error {
 		var memory struct {
 			Base int64 `json:"base-memory"`
@@ -45,8 +49,8 @@ func (q qemu) Balloon(size int64) error {
 	})
 }
 
-// Grow is of VMM. QEMU grows the file, which it has open.
-func (q qemu) Grow(disk string, size int64) error {
+// Grow is of control.VMM. QEMU grows the file, which it has open.
+func (q Socket) Grow(disk string, size int64) error {
 	return q.session(func(s *session) error {
 		var nodes []struct {
 			Name     string `json:"node-name"`
@@ -59,7 +63,7 @@ func (q qemu) Grow(disk string, size int64) error {
 			return err
 		}
 		for _, n := range nodes {
-			if n.Name != node(disk) {
+			if n.Name != "vmsilo-"+disk {
 				continue
 			}
 			if err := mayGrow(disk, n.ReadOnly, n.Image.Size, size); err != nil {
@@ -97,15 +101,12 @@ type session struct {
 }
 
 // session opens a session, and ends it after what is to be done.
-func (q qemu) session(do func(*session) error) error {
-	conn, err := net.DialTimeout("unix", string(q), answerTime)
+func (q Socket) session(do func(*session) error) error {
+	conn, err := dial.Request("unix", string(q))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return err
-	}
 	s := &session{json.NewEncoder(conn), json.NewDecoder(io.LimitReader(conn, maxSession))}
 	var greeting map[string]any
 	if err := s.answers.Decode(&greeting); err != nil {
