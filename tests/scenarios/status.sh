@@ -237,7 +237,10 @@ mv /usr/share/dbus-1/system-services/org.freedesktop.machine1.service /root/
 systemctl stop systemd-machined
 check "without systemd-machined a VM starts as well" tiny_start my-vm
 check "and nobody complains" same "" "$(systemctl list-units --failed --plain --no-legend 'vmsilo*')"
-# Once more, for its times.
+# Once more, for its times. Who only listens to the bus does not keep the service there.
+talk 1 /org/vmsilo1 org.vmsilo1.Manager Subscribe 600 &
+subscriber=$!
+check "the service is there" manager GetVM s work
 tiny_start work
 systemctl stop vmsilo@work vmsilo@my-vm
 mv /root/org.freedesktop.machine1.service /usr/share/dbus-1/system-services/
@@ -248,7 +251,7 @@ signals() { jq --raw-output "select(.type == \"signal\") | $1" /root/monitor; }
 state='select(.path == "/org/vmsilo1/vm/work" and .member == "PropertiesChanged") | .payload.data[1].ActiveState.data // empty'
 states() { signals "$state" | uniq; }
 check "each state of the VM, twice" becomes '^(activating active deactivating inactive ?){2}$' states
-kill $monitor
+kill $monitor $subscriber
 check "a VM that came, and one that went" same "InterfacesAdded /org/vmsilo1/vm/good InterfacesRemoved /org/vmsilo1/vm/good" \
   "$(signals 'select(.member | startswith("Interfaces")) | .member + " " + .payload.data[0]' | grep good | xargs)"
 # Of each state that both have told, how many µs the service was later than systemd; of the two times that there were the
