@@ -291,6 +291,28 @@ tiny_host() {
 # own_kvm gives this host the KVM of the machine that it is on.
 own_kvm() { mknod --mode=660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm; }
 
+# not_started VM PART… starts the VM, which must fail; systemctl status and vmsilo why hold these words.
+not_started() {
+  check "$1 does not start" fails systemctl start "vmsilo@$1"
+  journalctl --sync
+  check "systemctl status says why" holds "$(systemctl status --no-pager --full "vmsilo@$1")" "${@:2}"
+  check "so does vmsilo why" holds "$(vmsilo why "$1")" "vmsilo@$1.service failed at " "${@:2}"
+  check "nothing is left" nothing_left "$1"
+}
+
+# needs_kvm VMM looks what a VM of it, many, says on hosts whose KVM cannot be had.
+needs_kvm() {
+  local error="error: $1 needs KVM: opening \"/dev/kvm\""
+  rm /dev/kvm
+  not_started many "$error: no such file or directory" "load the module kvm_intel or kvm_amd" 'hypervisor = "qemu"'
+  mknod --mode=600 /dev/kvm c 10 232
+  not_started many "$error: permission denied" "chgrp kvm /dev/kvm"
+  rm /dev/kvm && mknod --mode=666 /dev/kvm c 1 3
+  not_started many "error: $1 needs KVM: making a virtual machine with \"/dev/kvm\": inappropriate ioctl for device"
+  rm /dev/kvm
+  own_kvm
+}
+
 # helper_of VM prints the PID of the helper that runs its VMM, and vmm_of VM that of the VMM.
 helper_of() { systemctl show --property=MainPID --value "vmsilo@$1"; }
 vmm_of() { pgrep --parent "$(helper_of "$1")"; }
@@ -386,6 +408,9 @@ renews() {
 type_on() {
   { printf %s "$2" && sleep 1; } | timeout 10 socat - "UNIX-CONNECT:/run/vmsilo/$1/vmm/console.sock"
 }
+
+# listed VM prints its state as vmsilo list has it.
+listed() { vmsilo list --json | jq --raw-output --arg vm "$1" '.[] | select(.name == $vm).state'; }
 
 # log_of VM IDENTIFIER prints what the journal has of the VM's run from that identifier.
 log_of() {

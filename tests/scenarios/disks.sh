@@ -80,8 +80,7 @@ check "which it does" await fails taken
 check "one that is too large is refused" holds "$(vmsilo balloon files 512M 2>&1)" "leaves nothing of the guest's 536870912"
 check "a pause" vmsilo pause files
 check "holds it up" fails timeout 3 vmsilo run files true
-state() { vmsilo list --json | jq --raw-output '.[] | select(.name == "files").state'; }
-check "is in the list" becomes '^paused$' state
+check "is in the list" becomes '^paused$' listed files
 check "and ends" vmsilo resume files
 
 echo "ends"

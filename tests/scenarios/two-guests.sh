@@ -81,14 +81,13 @@ check "a reload disturbs nobody" same "$pids" "$(pgrep --full 'qemu-system|virti
 check "a goes on" same a "$(guest a hostname)"
 
 echo "pausing b"
-state() { vmsilo list --json | jq --raw-output '.[] | select(.name == "b").state'; }
 check "b is paused" vmsilo pause b
-check "the list says so" becomes '^paused$' state
+check "the list says so" becomes '^paused$' listed b
 systemctl kill --signal=KILL vmsilo-vmm@b
 check "what says so is killed" becomes '^1$' systemctl show --property=NRestarts --value vmsilo-vmm@b
-check "and says so again" becomes '^paused$' state
+check "and says so again" becomes '^paused$' listed b
 check "b goes on" vmsilo resume b
-check "the list says that" becomes '^running$' state
+check "the list says that" becomes '^running$' listed b
 check "b answers" same b "$(guest b hostname)"
 
 echo "stopping a"
