@@ -34,7 +34,7 @@ func commit(c *nftables.Conn) error { return explain(c.Flush()) }
 // explain tells what a kernel that lacks a part of nftables means by its errors: nf_tables_api.c of the kernel.
 func explain(err error) error {
 	if lacksNftables(err) {
-		return command.Errorf("the kernel needs nftables with its inet and netdev families, ct, fib, masq, nat and reject: modprobe nf_tables",
+		return command.Errorf("the kernel needs nftables with its inet and netdev families, egress (Linux 5.16), ct, fib, masq, nat and reject: modprobe nf_tables",
 			"filtering its packets: %w", err)
 	} else if err != nil {
 		return fmt.Errorf("filtering its packets: %w", err)

@@ -133,8 +133,10 @@ func (f *firewall) forward() {
 	rule(f.c, chain, family(unix.NFPROTO_IPV6), opened6, unknown, notRedirected, drop)
 }
 
-// dropToBridged drops packets to guests on bridges.
+// dropToBridged drops packets to guests on bridges. Which of a bridge's ports a packet goes to is known where it leaves it: to
+// those whose guests' addresses are not known, nothing with the mark does.
 func (f *firewall) dropToBridged(chain *nftables.Chain) {
+	rule(f.c, chain, ifnameIn(to, f.sets.unnumbered), setMark)
 	rule(f.c, chain, family(unix.NFPROTO_IPV4), fieldIn(network, ip4Destination, 4, f.sets.bridged4), drop)
 	rule(f.c, chain, family(unix.NFPROTO_IPV6), fieldIn(network, ip6Destination, 16, f.sets.bridged6), drop)
 }

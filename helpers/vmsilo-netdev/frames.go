@@ -107,7 +107,20 @@ func (t *tap) filterFrames(c *nftables.Conn) error {
 	rule(c, chain, ip6, unspecified, icmp6(neighbourSolicit), fieldIn(transport, ndTarget, 16, own6), accept)
 	rule(c, chain, ip6, unspecified, icmp6(listenerReport), accept)
 	t.noDetour(c, table)
+	t.shelter(c, table)
 	return nil
+}
+
+// shelter adds to a batch that a guest on a bridge whose addresses are not known gets nothing of what the host forwards for other
+// guests: firewall.dropToBridged.
+func (t *tap) shelter(c *nftables.Conn, table *nftables.Table) {
+	if !t.unnumbered() {
+		return
+	}
+	chain := baseChain(c, nftables.Chain{
+		Name: "egress", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookEgress, Device: t.Name,
+	}, *nftables.ChainPriorityFilter, nftables.ChainPolicyAccept)
+	rule(c, chain, marked, drop)
 }
 
 // noDetour adds to a batch that nothing comes back to a bridge through the host, around the isolation of its ports. A bridge takes for the

@@ -166,6 +166,23 @@ var (
 	notRedirected = withoutBits(&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, ipsDNAT)
 )
 
+// forwarded is the bit of a packet's mark that tells where it leaves a bridge that the host forwards it for a guest. Marks are the host's,
+// and others have theirs: Kubernetes 0xc000, CNI and Podman 0x2000, Cilium 0x0f00, and Calico and Tailscale those above 0xffff.
+const forwarded = 0x1000
+
+// setMark sets the bit, and marked holds where it is set.
+var (
+	setMark = match{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg},
+		&expr.Bitwise{
+			SourceRegister: reg, DestRegister: reg, Len: 4,
+			Mask: binaryutil.NativeEndian.PutUint32(^uint32(forwarded)), Xor: binaryutil.NativeEndian.PutUint32(forwarded),
+		},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: reg},
+	}
+	marked = withBits(&expr.Meta{Key: expr.MetaKeyMARK, Register: reg}, forwarded)
+)
+
 // toHost holds for packets to an address of the host.
 var toHost = match{
 	&expr.Fib{Register: reg, ResultADDRTYPE: true, FlagDADDR: true},

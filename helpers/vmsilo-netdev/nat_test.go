@@ -224,11 +224,8 @@ func TestOthersOnBridge(t *testing.T) {
 			tool(t, "ip", "address", "add", "fd77::1/64", "dev", "br0", "nodad")
 			var others [2]*guest
 			for n, name := range []string{"x-22", "y-22"} {
-				tool(t, "ip", "tuntap", "add", name, "mode", "tap", "vnet_hdr", "one_queue")
-				tool(t, "ip", "link", "set", name, "master", "br0", "up")
+				others[n] = newOther(t, name, byte(0x71+n))
 				tool(t, "bridge", "link", "set", "dev", name, "isolated", "on")
-				others[n] = &guest{T: t, tap: name, mac: net.HardwareAddr{0x52, 0, 0, 0, 0, byte(0x71 + n)}}
-				others[n].attach()
 			}
 			x, y := others[0], others[1]
 			awaitForwarding(t, x.tap, y.tap)

@@ -191,37 +191,59 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestAcrossToBridge has guests try one on a bridge of somebody else's, where the host has an address.
+// TestAcrossToBridge has guests try one on a bridge of somebody else's, where the host has an address: one that has been given
+// addresses, and one that has not. What else is on that bridge they reach.
 func TestAcrossToBridge(t *testing.T) {
-	for name, args := range map[string][]string{
-		"nat": natArgs, "bridge": {"--bridge=br1", "--addresses=" + guest4 + "/24," + guest6 + "/64"},
+	bridged := []string{"--bridge=br1", "--addresses=" + guest4 + "/24," + guest6 + "/64"}
+	for name, c := range map[string]struct{ a, b []string }{
+		"nat":                              {natArgs, []string{"--addresses=10.9.0.3/24,fd09::3/64"}},
+		"bridge":                           {bridged, []string{"--addresses=10.9.0.3/24,fd09::3/64"}},
+		"nat, to one without addresses":    {natArgs, nil},
+		"bridge, to one without addresses": {bridged, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			namespace(t)
 			forwardAll(t)
 			places[1].prepare(t)
 			device := "a-22"
-			if name == "bridge" {
+			if c.a[0] == "--bridge=br1" {
 				device = "br1"
 				mustLink(t, &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: device}})
 				for _, address := range []string{host4 + "/24", host6 + "/64"} {
 					tool(t, "ip", "address", "add", address, "dev", device, "nodad")
 				}
 			}
+			x := newOther(t, "x-22", 0x71)
 			folder := t.TempDir()
-			a := newGuest(t, folder, "a", 0xa, args...)
-			b := newGuest(t, folder, "b", 0xb, "--bridge=br0", "--addresses=10.9.0.3/24,fd09::3/64")
-			awaitForwarding(t, b.tap)
-			if name == "bridge" {
+			a := newGuest(t, folder, "a", 0xa, c.a...)
+			b := newGuest(t, folder, "b", 0xb, append([]string{"--bridge=br0"}, c.b...)...)
+			awaitForwarding(t, b.tap, x.tap)
+			if device == "br1" {
 				awaitForwarding(t, a.tap)
 			}
 			b.knownTo("br0", others4, others6)
-			reaches := func(own, other string) bool {
+			x.knownTo("br0", "10.9.0.77", "fd09::77")
+			reachesOne := func(g *guest, own, other string) bool {
 				a.sendTo(device, packet(own, other, unix.IPPROTO_UDP, udp(1000, 7, "the mark of a neighbour")))
-				return b.receives([]byte("the mark of a neighbour"), grace)
+				return g.receives([]byte("the mark of a neighbour"), grace)
 			}
+			reaches := func(own, other string) bool { return reachesOne(b, own, other) }
 			if reaches(guest4, others4) || reaches(guest6, others6) {
 				t.Error("a reaches b")
+			}
+			if !reachesOne(x, guest4, "10.9.0.77") || !reachesOne(x, guest6, "fd09::77") {
+				t.Error("a does not reach somebody else there")
+			}
+			for _, address := range []string{others4, others6} {
+				c, err := net.Dial("udp", net.JoinHostPort(address, "7"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprint(c, "a word of the host")
+				c.Close()
+				if !b.receives([]byte("a word of the host"), grace) {
+					t.Errorf("the host does not reach b at %s", address)
+				}
 			}
 			tool(t, "nft", "delete", "table", "inet", "vmsilo")
 			if !reaches(guest4, others4) || !reaches(guest6, others6) {
@@ -314,6 +336,16 @@ func (g *guest) knownTo(device string, addresses ...string) {
 	for _, a := range addresses {
 		tool(g.T, "ip", "neighbour", "replace", a, "lladdr", g.mac.String(), "dev", device)
 	}
+}
+
+// newOther is somebody else on the bridge br0.
+func newOther(t *testing.T, tap string, number byte) *guest {
+	t.Helper()
+	tool(t, "ip", "tuntap", "add", tap, "mode", "tap", "vnet_hdr", "one_queue")
+	tool(t, "ip", "link", "set", tap, "master", "br0", "up")
+	g := &guest{T: t, tap: tap, mac: net.HardwareAddr{0x52, 0, 0, 0, 0, number}}
+	g.attach()
+	return g
 }
 
 // sendTo sends a packet to the host, or through it.

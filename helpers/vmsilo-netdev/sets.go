@@ -16,6 +16,8 @@ type sets struct {
 	bridged *nftables.Set
 	// bridged4 and bridged6 are the addresses that such guests were given: what goes there does not go to a TAP.
 	bridged4, bridged6 *nftables.Set
+	// unnumbered are the bridges of guests without addresses of which that is known.
+	unnumbered *nftables.Set
 	// ports are what guests may reach: MAC address, protocol and port.
 	ports *nftables.Set
 	// same are bridges, twice, and through each with the MAC addresses that are the host's there: its own and those of its ports.
@@ -49,6 +51,7 @@ func (f *firewall) addSets() error {
 	add(&s.bridged, "bridged", nftables.TypeEtherAddr, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.Bridge != "", t.mac())} }))
 	add(&s.bridged4, "bridged4", nftables.TypeIPAddr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(4) }))
 	add(&s.bridged6, "bridged6", nftables.TypeIP6Addr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(16) }))
+	add(&s.unnumbered, "unnumbered", ifnames, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.unnumbered(), ifname(t.Bridge))} }))
 	add(&s.ports, "ports", services, f.ofTAPs(portsOf))
 	add(&s.same, "same", pairs, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), ifname(b.Name)) }))
 	add(&s.through, "through", hops, f.hops())
@@ -111,6 +114,9 @@ func (t *tap) bridgedAt(length int) (keys [][]byte) {
 	}
 	return keys
 }
+
+// unnumbered tells whether the guest is on a bridge where nobody knows what its addresses are.
+func (t *tap) unnumbered() bool { return t.Bridge != "" && !t.private() && t.Addresses == nil }
 
 func all(links []string) (keys [][]byte) {
 	for _, link := range links {
