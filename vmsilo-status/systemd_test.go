@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,9 +14,14 @@ import (
 // systemd is as much of systemd as the watcher meets: it has one unit, vmsilo@a.service.
 type systemd struct {
 	conn *dbus.Conn
-	// state is a string, which the answers to the watcher have, too.
-	state atomic.Value
+	// state is a string, which the answers to the watcher have, too. It changes when no answer is on its way: systemd tells nothing
+	// before what it was asked first is answered.
+	state     atomic.Value
+	answering sync.RWMutex
 }
+
+// onItsWay is how long an answer may take from here to the bus.
+const onItsWay = 50 * time.Millisecond
 
 const unitA = dbus.ObjectPath(unitPath + "vmsilo_40a_2eservice")
 
@@ -49,12 +55,16 @@ func startSystemd(t *testing.T, state string) *systemd {
 }
 
 func (s *systemd) list() []listed {
+	s.answering.RLock()
+	time.AfterFunc(onItsWay, s.answering.RUnlock)
 	return []listed{{Name: "vmsilo@a.service", LoadState: "loaded", ActiveState: s.state.Load().(string), SubState: "some", Path: unitA, JobPath: "/"}}
 }
 
 // tell signals that the unit is in a state.
 func (s *systemd) tell(t *testing.T, state string) {
 	t.Helper()
+	s.answering.Lock()
+	defer s.answering.Unlock()
 	s.state.Store(state)
 	s.emit(t, unitA, properties+".PropertiesChanged", unit1, map[string]dbus.Variant{"ActiveState": dbus.MakeVariant(state)}, []string{})
 }
