@@ -95,6 +95,9 @@ runs() { [[ $(systemctl show --property=MainPID --value "$1.service") -ne 0 ]]; 
 # guest_is FOLDER chooses the image of the victim's next start.
 guest_is() { ln --symbolic --force --no-dereference "$1" /srv/image; }
 
+# at_work tells whether the VMM has begun, and has found its folders: what serves these is started by that, as it is configured then.
+at_work() { [[ -S /run/vmsilo/victim/vmm/qmp.sock ]] && runs vmsilo-share@victim:home && runs vmsilo-share@victim:docs; }
+
 # at PHASE [COMMAND…] brings the victim into a phase of its life: starting, running or stopping, in which it stays for a
 # while. The command is run in it, or before the stop.
 at() {
@@ -102,7 +105,7 @@ at() {
   shift
   guest_is /srv/tiny
   case $phase in
-  starting) begin && await test -S /run/vmsilo/victim/vmm/qmp.sock && "$@" ;;
+  starting) begin && await at_work && "$@" ;;
   running) start && "$@" ;;
   stopping)
     guest_is /srv/deaf
