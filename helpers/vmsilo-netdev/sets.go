@@ -16,7 +16,7 @@ type sets struct {
 	bridged *nftables.Set
 	// bridged4 and bridged6 are the addresses that such guests were given: what goes there does not go to a TAP.
 	bridged4, bridged6 *nftables.Set
-	// unnumbered are the bridges of guests without addresses of which that is known.
+	// unnumbered are the interfaces by which the host sends to guests on bridges of which no addresses are known.
 	unnumbered *nftables.Set
 	// ports are what guests may reach: MAC address, protocol and port.
 	ports *nftables.Set
@@ -51,7 +51,7 @@ func (f *firewall) addSets() error {
 	add(&s.bridged, "bridged", nftables.TypeEtherAddr, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.Bridge != "", t.mac())} }))
 	add(&s.bridged4, "bridged4", nftables.TypeIPAddr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(4) }))
 	add(&s.bridged6, "bridged6", nftables.TypeIP6Addr, f.ofTAPs(func(t *tap) [][]byte { return t.bridgedAt(16) }))
-	add(&s.unnumbered, "unnumbered", ifnames, f.ofTAPs(func(t *tap) [][]byte { return [][]byte{only(t.unnumbered(), ifname(t.Bridge))} }))
+	add(&s.unnumbered, "unnumbered", ifnames, f.waysToUnnumbered())
 	add(&s.ports, "ports", services, f.ofTAPs(portsOf))
 	add(&s.same, "same", pairs, f.ofBridges(func(b *netlink.LinkAttrs) []byte { return slices.Concat(ifname(b.Name), ifname(b.Name)) }))
 	add(&s.through, "through", hops, f.hops())
@@ -92,6 +92,24 @@ func (f *firewall) hops() (keys [][]byte) {
 			// One without ports has none.
 			if name, ok := bridges[index]; ok && a.HardwareAddr != nil {
 				keys = append(keys, slices.Concat(ifname(name), padded(a.HardwareAddr)))
+			}
+		}
+	}
+	return keys
+}
+
+// waysToUnnumbered returns the interfaces by which the host sends to guests on bridges of which no addresses are known: the bridges,
+// and all that is on top of them, as VLANs are.
+func (f *firewall) waysToUnnumbered() (keys [][]byte) {
+	ways := map[int]bool{}
+	for more := true; more; {
+		more = false
+		for _, link := range f.links {
+			a := link.Attrs()
+			isBridge := func(t *tap) bool { return t.unnumbered() && t.Bridge == a.Name }
+			if !ways[a.Index] && (ways[a.ParentIndex] || slices.ContainsFunc(f.taps, isBridge)) {
+				ways[a.Index], more = true, true
+				keys = append(keys, ifname(a.Name))
 			}
 		}
 	}
