@@ -14,7 +14,7 @@ import (
 
 // VMM turns a machine into the command that runs it.
 type VMM struct {
-	// What it is called in the configuration, and which of its keys it cannot honour.
+	// What it is called in the configuration, and which features it lacks.
 	config.Hypervisor
 	// Program is the program, to be found in PATH, and Package the distribution's package that holds it.
 	Program, Package string

@@ -18,8 +18,8 @@ import (
 // hypervisors are the VMMs of these tests.
 var hypervisors = []Hypervisor{
 	{"crosvm", nil},
-	{"cloud-hypervisor", []Key{KeyGPU, KeyWaylandProxy, KeyDisks}},
-	{"qemu", []Key{KeyGPU, KeyWaylandProxy, KeySound}},
+	{"cloud-hypervisor", []Feature{GPU, OwnDisks}},
+	{"qemu", []Feature{GPU, Audio}},
 }
 
 // load writes files into a folder and reads it as the whole configuration.

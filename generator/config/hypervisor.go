@@ -12,24 +12,27 @@ import (
 type Hypervisor struct {
 	// Name is what it is called in the configuration.
 	Name string
-	// Cannot are the keys that it cannot honour.
-	Cannot []Key
+	// Lacks are the features that it cannot give a VM.
+	Lacks []Feature
 }
 
-// Key is a key of a VM that not every VMM can honour.
-type Key string
+// Feature is what some keys of a VM ask for, and not every VMM has.
+type Feature int
 
-// The keys that depend on the VMM.
+// The features that depend on the VMM.
 const (
-	KeyGPU          Key = "gpu"
-	KeyWaylandProxy Key = "wayland_proxy"
-	KeyDisks        Key = "disks"
-	KeySound        Key = "sound"
+	// GPU is a GPU context of the cross-domain type, which some Wayland proxies go over, too.
+	GPU Feature = iota
+	// OwnDisks are disks of the VM's own.
+	OwnDisks
+	// Audio is a sound device.
+	Audio
 )
 
-// ability is what a VMM has to have for such a key.
+// ability is a key that asks for a feature.
 type ability struct {
-	key Key
+	key   string
+	needs Feature
 	// asked tells whether the key's value asks for it; off takes it from a VM.
 	asked func(*Node) bool
 	off   func(*VM)
@@ -37,23 +40,22 @@ type ability struct {
 
 var abilities = []ability{
 	{
-		KeyGPU,
+		"gpu", GPU,
 		isTrue,
 		func(vm *VM) { vm.GPU = false },
 	},
 	{
-		// Where there is no GPU there is no proxy that goes over it.
-		KeyWaylandProxy,
+		"wayland_proxy", GPU,
 		func(n *Node) bool { return slices.Contains(waylandProxies, n.text) && needsGPU(n.text) },
 		func(vm *VM) { vm.WaylandProxy = "none" },
 	},
 	{
-		KeyDisks,
+		"disks", OwnDisks,
 		func(*Node) bool { return true },
 		func(vm *VM) { vm.Disks = nil },
 	},
 	{
-		KeySound,
+		"sound", Audio,
 		func(n *Node) bool { return n.table["playback"].is("true") || n.table["capture"].is("true") },
 		func(vm *VM) { vm.Sound = Sound{} },
 	},
@@ -73,22 +75,22 @@ func (d *decoder) honour(vm *VM, own, tree *Node) {
 	}
 	for _, a := range abilities {
 		able := slices.Clone(d.hypervisors)
-		able = slices.DeleteFunc(able, func(h Hypervisor) bool { return slices.Contains(h.Cannot, a.key) })
+		able = slices.DeleteFunc(able, func(h Hypervisor) bool { return slices.Contains(h.Lacks, a.needs) })
 		if slices.Contains(names(able), hypervisor) {
 			continue
 		}
 		a.off(vm)
-		if n := tree.table[string(a.key)]; n == nil || !a.asked(n) {
+		if n := tree.table[a.key]; n == nil || !a.asked(n) {
 			continue
 		}
 		hint := "these can: " + strings.Join(names(able), ", ")
-		if n := own.table[string(a.key)]; n != nil {
+		if n := own.table[a.key]; n != nil {
 			d.errorf(n.key, hint, "hypervisor %q cannot honour %q", hypervisor, a.key)
 		} else {
 			text := fmt.Sprintf("warning: %q is off for VM %q, whose hypervisor %q cannot honour it", a.key, vm.Name, hypervisor)
-			vm.Off = append(vm.Off, Error{tree.table[string(a.key)].key, text, hint})
+			vm.Off = append(vm.Off, Error{tree.table[a.key].key, text, hint})
 		}
-		delete(tree.table, string(a.key))
+		delete(tree.table, a.key)
 	}
 }
 

@@ -32,7 +32,7 @@ func hierarchy(t *testing.T) string {
 			return fields[1]
 		}
 	}
-	t.Skip("there is no unified hierarchy")
+	t.Skip("SKIP: there is no unified hierarchy")
 	return ""
 }
 
@@ -41,7 +41,7 @@ func newGroup(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp(hierarchy(t), "vmsilo-test-")
 	if errors.Is(err, os.ErrPermission) {
-		t.Skip("this test makes control groups: run it as root")
+		t.Skip("SKIP: this test makes control groups: run it as root")
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestPrograms(t *testing.T) {
 // What the user may not execute is not executed by the agent's own capabilities, nor is it started in.
 func TestOnlyWhatTheUserMay(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("this test becomes another user: run it as root")
+		t.Skip("SKIP: this test becomes another user: run it as root")
 	}
 	folder := t.TempDir()
 	if err := os.Chmod(filepath.Dir(folder), 0o755); err != nil {

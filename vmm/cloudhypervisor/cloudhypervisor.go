@@ -17,7 +17,7 @@ import (
 // it opens by their paths, as the VM's own user: of one that is lent as a descriptor, /proc/self/fd/N, it opens the file anew,
 // which is denied.
 var VMM = vmm.VMM{
-	Hypervisor: config.Hypervisor{Name: "cloud-hypervisor", Cannot: []config.Key{config.KeyGPU, config.KeyWaylandProxy, config.KeyDisks}},
+	Hypervisor: config.Hypervisor{Name: "cloud-hypervisor", Lacks: []config.Feature{config.GPU, config.OwnDisks}},
 	Program:    program, Package: "cloud-hypervisor",
 	Command: command, Sandbox: sandbox,
 }

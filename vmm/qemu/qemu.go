@@ -18,7 +18,7 @@ import (
 // VMM is QEMU. A GPU context of the cross-domain type is crosvm's own, and so are the proxies that go over one. QEMU 10.0 gives a
 // sound device queues of 1024, of which vhost-device-sound 0.3 takes 64: it ends when the guest's driver begins, and QEMU aborts.
 var VMM = vmm.VMM{
-	Hypervisor: config.Hypervisor{Name: "qemu", Cannot: []config.Key{config.KeyGPU, config.KeyWaylandProxy, config.KeySound}},
+	Hypervisor: config.Hypervisor{Name: "qemu", Lacks: []config.Feature{config.GPU, config.Audio}},
 	Program:    program, Package: "qemu-system-x86",
 	Command: command, Sandbox: sandbox,
 }
