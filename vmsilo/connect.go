@@ -21,7 +21,7 @@ func socketOf(name, kind string) string { return filepath.Join(sockets, name+"."
 
 // connect connects to one of a VM's sockets, for as long as its queue is full waiting for room. Where that fails it finds
 // out why; the error wraps errDown when it is nothing but that the VM does not listen there.
-func connect(name, kind string) (net.Conn, error) {
+func connect(name, kind string) (*net.UnixConn, error) {
 	if strings.ContainsRune(name, '/') {
 		return nil, readConfig().unknown(name)
 	}

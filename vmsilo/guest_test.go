@@ -8,10 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/handover"
 	"vmsilo/internal/protocol"
 )
 
@@ -20,12 +24,16 @@ type host struct {
 	t       *testing.T
 	folder  string
 	accepts chan net.Conn
+	// doors are the connections to the host by which those to a guest were asked for.
+	doors chan net.Conn
+	// answers, where it is there, takes the place of handing over.
+	answers func(door *net.UnixConn)
 }
 
 // newHost returns a host whose VM "work" listens on its socket of a kind, "run" or "console".
 func newHost(t *testing.T, kind string) *host {
 	t.Helper()
-	h := &host{t, t.TempDir(), make(chan net.Conn, 10)}
+	h := &host{t: t, folder: t.TempDir(), accepts: make(chan net.Conn, 10), doors: make(chan net.Conn, 10)}
 	h.write("work", "id = 3\n")
 	h.write("broken", "id = 4\nmemroy = 1\n")
 	h.listen("work." + kind)
@@ -46,10 +54,43 @@ func (h *host) listen(socket string) net.Listener {
 			if err != nil {
 				return
 			}
-			h.accepts <- conn
+			if strings.HasSuffix(socket, ".run") {
+				h.handOver(conn.(*net.UnixConn))
+			} else {
+				h.accepts <- conn
+			}
 		}
 	}()
 	return listener
+}
+
+// handOver does what the host does for who wants a program in a guest.
+func (h *host) handOver(door *net.UnixConn) {
+	h.t.Cleanup(func() { door.Close() })
+	if h.answers != nil {
+		h.answers(door)
+		door.Close()
+		return
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		file := os.NewFile(uintptr(fd), "end")
+		if ends[i], err = net.FileConn(file); err != nil {
+			h.t.Error(err)
+		}
+		file.Close()
+	}
+	if err := handover.Give(door, ends[0].(*net.UnixConn)); err != nil {
+		h.t.Error(err)
+	}
+	ends[0].Close()
+	h.doors <- door
+	h.accepts <- ends[1]
 }
 
 func (h *host) write(vm, text string) {

@@ -11,6 +11,7 @@ import (
 
 	"vmsilo/internal/command"
 	"vmsilo/internal/dial"
+	"vmsilo/internal/handover"
 	"vmsilo/internal/paths"
 	"vmsilo/internal/protocol"
 	"vmsilo/vmsilo/session"
@@ -58,17 +59,14 @@ func (t *task) reach() error {
 }
 
 // begin begins the program in a guest that is up. The error wraps errDown when the VM is not: then nothing has begun.
-func (t *task) begin() (err error) {
-	if t.conn, err = connect(t.name, "run"); err != nil {
+func (t *task) begin() error {
+	host, err := connect(t.name, "run")
+	if err != nil {
 		return err
 	}
-	if t.session, err = session.Begin(t.conn, t.program); err == nil {
-		err = t.session.Await()
-	}
-	if err == nil {
+	if err = t.follow(host); err == nil {
 		return nil
 	}
-	t.conn.Close()
 	// A VM that begins to stop takes its socket away, and drops who has connected by then. Were the socket there, a guest
 	// might have begun the program, which is not to be run twice.
 	var lost *session.Lost
@@ -76,6 +74,25 @@ func (t *task) begin() (err error) {
 		return fmt.Errorf("%w: %w", errDown, err)
 	}
 	return err
+}
+
+// follow takes the connection to the guest from the host, and begins the program.
+func (t *task) follow(host *net.UnixConn) error {
+	guest, err := handover.Take(host)
+	if errors.Is(err, handover.ErrClosed) {
+		return &session.Lost{Err: err}
+	} else if err != nil {
+		return err
+	}
+	if t.session, err = session.Begin(guest, t.program); err == nil {
+		err = t.session.Await()
+	}
+	if err != nil {
+		guest.Close()
+		return err
+	}
+	t.conn = guest
+	return nil
 }
 
 // errBusy is the error of a host that drops who asks.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -10,7 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"vmsilo/internal/handover"
 	"vmsilo/internal/protocol"
+	"vmsilo/internal/rights"
 )
 
 // asked begins to take who asks for a VM: each is told what answer returns, and answer who has been asked for.
@@ -201,6 +206,53 @@ func TestDropped(t *testing.T) {
 		want := map[bool]string{true: "", false: "vmsilo: error: VM \"work\" went away before it answered\n"}[gone]
 		if status := r.status(); (status == 0) != gone || !strings.HasPrefix(r.stderr.String(), want) {
 			t.Errorf("status %d, %q", status, r.stderr.String())
+		}
+	}
+}
+
+// What the host answers who wants a program, other than with a connection.
+func TestNotHandedOver(t *testing.T) {
+	for name, test := range map[string]struct {
+		answers func(*net.UnixConn)
+		want    string
+	}{
+		"a reason":       {func(door *net.UnixConn) { _ = handover.Refuse(door, errors.New("no luck\x1b[2J")) }, "vmsilo: error: no luck\ufffd[2J\n"},
+		"nothing":        {func(*net.UnixConn) {}, "vmsilo: error: VM \"work\" went away before it answered\n"},
+		"no end":         {func(door *net.UnixConn) { _, _ = io.WriteString(door, "no luck") }, "vmsilo: error: the host's answer has no end\n"},
+		"no connection":  {func(door *net.UnixConn) { _, _ = io.WriteString(door, "OK\n") }, "vmsilo: error: the host has sent no connection\n"},
+		"a word":         {func(door *net.UnixConn) { _ = rights.Send(door, []byte("no\n"), door) }, "vmsilo: error: no\n"},
+		"another thing":  {func(door *net.UnixConn) { _ = rights.Send(door, []byte("OK\n"), os.Stdin) }, "vmsilo: error: taking the connection to the guest: "},
+		"several things": {func(door *net.UnixConn) { _, _, _ = door.WriteMsgUnix([]byte("OK\n"), unix.UnixRights(0, 1), nil) }, "vmsilo: error: waiting for the connection to the guest: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, "console")
+			h.answers = test.answers
+			h.listen("work.run")
+			r := h.start(h.command("run", "work", "x"))
+			if status := r.status(); status != 125 || !strings.HasPrefix(r.stderr.String(), test.want) {
+				t.Errorf("status %d, %q; want %q", status, r.stderr.String(), test.want)
+			}
+		})
+	}
+}
+
+// A host that closes ends the program, and vmsilo takes what the guest still says, but does not wait for ever.
+func TestHostEnds(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		h := newHost(t, "run")
+		r := h.start(h.command("run", "work", "x"))
+		g, _ := h.serve()
+		g.next(protocol.Stdin)
+		(<-h.doors).Close()
+		g.closed()
+		want := "vmsilo: error: VM \"work\" went away while the program ran\n"
+		if answers {
+			g.send(protocol.Stdout, []byte("last words"))
+			g.conn.Close()
+			want = "last words" + want
+		}
+		if status := r.status(); status != 125 || !strings.HasPrefix(r.stdout.String()+r.stderr.String(), want) {
+			t.Errorf("status %d, %q, %q", status, r.stdout.String(), r.stderr.String())
 		}
 	}
 }

@@ -230,6 +230,27 @@ func TestSecondSignal(t *testing.T) {
 	g.closed()
 }
 
+// What a guest has said last arrives, though it reads none of the input that is still sent.
+func TestLastWords(t *testing.T) {
+	h := newHost(t, "run")
+	zero, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zero.Close()
+	cmd := h.command("run", "work", "x")
+	cmd.Stdin = zero
+	r := h.start(cmd)
+	g, _ := h.serve()
+	words := bytes.Repeat([]byte("last words "), 30_000)
+	g.send(protocol.Stdout, words)
+	g.end(7)
+	g.conn.Close()
+	if status := r.status(); status != 7 || !bytes.Equal(r.stdout.Bytes(), words) {
+		t.Errorf("status %d, %d bytes, %q", status, r.stdout.Len(), r.stderr.String())
+	}
+}
+
 // A signal that was ignored when vmsilo started is none of the program.
 func TestIgnoredSignal(t *testing.T) {
 	h := newHost(t, "run")

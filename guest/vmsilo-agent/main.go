@@ -233,7 +233,7 @@ func (a *agent) connection(conn *os.File) {
 	from := protocol.NewHostReader(conn)
 	// Before the program starts: a host that was not greeted may ask for it once more.
 	// Where that fails no frame can be written, either.
-	to, _ := protocol.NewWriter(pieces.Writer{To: conn})
+	to, _ := protocol.NewWriter(pieces.Writer{To: direct{conn}})
 	p, err := a.begin(conn, from)
 	if p != nil {
 		// When the host has its answer: this takes the kernel some time.

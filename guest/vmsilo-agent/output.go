@@ -77,10 +77,7 @@ func sendWhatIsThere(to *protocol.Writer, kind protocol.Type, fd int) (int, erro
 	}
 	frame := pool.Get().(*[]byte)
 	defer pool.Put(frame)
-	n, err := unix.Read(fd, (*frame)[protocol.HeaderSize:])
-	for errors.Is(err, unix.EINTR) {
-		n, err = unix.Read(fd, (*frame)[protocol.HeaderSize:])
-	}
+	n, err := transfer(unix.SYS_READ, fd, (*frame)[protocol.HeaderSize:])
 	if err != nil || n == 0 {
 		return 0, err
 	}

@@ -28,14 +28,14 @@ type demand struct {
 // unit is the VM's own.
 func (d *demand) unit() string { return vmunit.Of(d.vm) }
 
-// relay is the unit that carries connections, and door the one by which they come.
-func (d *demand) relay() string { return relayOf(d.vm) }
+// broker is the unit that leads to the guest, and door the one by which they come.
+func (d *demand) broker() string { return brokerOf(d.vm) }
 func (d *demand) door() string  { return "vmsilo-run@" + d.vm + ".socket" }
 
 // clock is the timer of the VM's idleness.
 func (d *demand) clock() string { return "vmsilo-idle@" + d.vm + ".timer" }
 
-func relayOf(vm string) string { return "vmsilo-run@" + vm + ".service" }
+func brokerOf(vm string) string { return "vmsilo-run@" + vm + ".service" }
 
 // markOf is the path of a VM's mark. It outlasts a reboot of the guest: vmsilo-down removes it when the VM has ended.
 func markOf(vm string) string { return filepath.Join(paths.OnDemand, vm) }
@@ -89,7 +89,7 @@ func (d *demand) lock() (marked bool, release func(), err error) {
 // atRest are the states of a unit that runs nothing and is not about to.
 func atRest(state string) bool { return state == "inactive" || state == "failed" }
 
-// start starts the VM, and then the relay: who asks will be connected to at once, and the end of the relay is the
+// start starts the VM, and then the broker: who asks will be connected to at once, and the end of the broker is the
 // beginning of the VM's idleness, also when nobody connects.
 func (d *demand) start(ctx context.Context) error {
 	err := d.startVM(ctx)
@@ -103,17 +103,17 @@ func (d *demand) start(ctx context.Context) error {
 		return fmt.Errorf("VM %q could not be started: %w; to see why: vmsilo why %s", d.vm, err, d.vm)
 	}
 	ended := make(chan string, 1)
-	if _, err := d.conn.StartUnitContext(ctx, d.relay(), "replace", ended); err != nil {
+	if _, err := d.conn.StartUnitContext(ctx, d.broker(), "replace", ended); err != nil {
 		return fmt.Errorf("VM %q cannot be connected to: %w", d.vm, err)
 	}
-	if err := d.await(d.relay(), ended); err != nil {
+	if err := d.await(d.broker(), ended); err != nil {
 		return fmt.Errorf("VM %q cannot be connected to: %w", d.vm, err)
 	}
 	return nil
 }
 
 // leaveMark leaves the mark of a VM, but of one that has ended since: what removes it may have been there by then. The
-// idleness of another than the one that is wanted begins by its relay's end, too.
+// idleness of another than the one that is wanted begins by its broker's end, too.
 func (d *demand) leaveMark(ctx context.Context, vm string) error {
 	if err := os.WriteFile(markOf(vm), nil, 0o600); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (d *demand) leaveMark(ctx context.Context, vm string) error {
 			err = errors.New("it has ended at once")
 		}
 	case vm != d.vm:
-		_, err = d.conn.StartUnitContext(ctx, relayOf(vm), "replace", nil)
+		_, err = d.conn.StartUnitContext(ctx, brokerOf(vm), "replace", nil)
 	}
 	return err
 }
@@ -190,7 +190,7 @@ func (d *demand) ask(ctx context.Context, ended chan<- string) error {
 	}
 	if states[0].ActiveState == "active" {
 		// What would stop the VM must see that it is wanted.
-		_, err = d.conn.StartUnitContext(ctx, d.relay(), "replace", nil)
+		_, err = d.conn.StartUnitContext(ctx, d.broker(), "replace", nil)
 	}
 	return err
 }
@@ -287,7 +287,7 @@ func (d *demand) used(ctx context.Context) (bool, error) {
 // users returns the units that use the VM while they are not at rest: what carries connections, the VMs that need it, and
 // what stands for each VM whose netvm it is.
 func (d *demand) users(ctx context.Context) ([]string, error) {
-	users := []string{d.relay()}
+	users := []string{d.broker()}
 	property, err := d.conn.GetUnitPropertyContext(ctx, d.unit(), "RequiredBy")
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/rights"
 )
 
 // First is the number that a VMM has its first disk's descriptor under; that of the next is one more.
@@ -25,7 +26,7 @@ const maxPacket = 20 << 10
 
 // Lend sends a disk, which stays the caller's to close.
 func Lend(to *net.UnixConn, disk *os.File) error {
-	if _, _, err := to.WriteMsgUnix([]byte("+"), unix.UnixRights(int(disk.Fd())), nil); err != nil {
+	if err := rights.Send(to, []byte("+"), disk); err != nil {
 		return fmt.Errorf("lending a disk: %w", err)
 	}
 	return nil
@@ -61,25 +62,23 @@ func (l *Lender) Close() error { return l.conn.Close() }
 
 // Next borrows the next disk, which no program that is started has by itself. An error may be the lender's reason.
 func (l *Lender) Next() (*os.File, error) {
-	packet, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(4))
-	n, rightsLen, _, _, err := l.conn.ReadMsgUnix(packet, rights)
+	packet := make([]byte, maxPacket)
+	n, disk, err := rights.Receive(l.conn, packet)
 	if err != nil {
 		return nil, fmt.Errorf("borrowing a disk: %w", err)
 	}
 	text := string(packet[:n])
+	if text == "+" && disk != nil {
+		return disk, nil
+	}
+	if disk != nil {
+		disk.Close()
+	}
 	if reason, refused := strings.CutPrefix(text, "-"); refused {
 		reason, hint, _ := strings.Cut(reason, "\n")
 		return nil, command.Errorf(hint, "%s", reason)
 	}
-	messages, err := unix.ParseSocketControlMessage(rights[:rightsLen])
-	if err != nil || text != "+" || len(messages) != 1 {
-		return nil, errors.New("borrowing a disk: the lender has sent none")
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return nil, errors.New("borrowing a disk: the lender has sent none")
-	}
-	return os.NewFile(uintptr(fds[0]), "disk"), nil
+	return nil, errors.New("borrowing a disk: the lender has sent none")
 }
 
 // Keep has the programs that are started from here on have the nth disk, at First and n. It closes the disk.

@@ -126,7 +126,7 @@ main() {
   echo "$(nproc) CPUs, Linux $(uname -r), $(qemu-system-x86_64 --version | head -n 1); load: $(cut -d ' ' -f 1-3 /proc/loadavg)"
   echo "Emulated: 2 CPUs; medians of $runs, $bulk_runs and $cold_runs runs, in turn; $mib MiB each way"
   echo
-  # A program that stays keeps the relay and the agent: what their starts take is measured after a rest.
+  # A program that stays keeps the broker and the agent: what their starts take is measured after a rest.
   vmsilo run bench sleep infinity &
   stays=$!
   beside_ssh

@@ -186,10 +186,8 @@ status 125' "$(as alice vmsilo run work true)"
 check "its owner gets through" holds "$(as bob vmsilo run work true)" 'VM "work" went away before it answered' "hint: to see why: vmsilo why work" "status 125"
 silence /run/vmsilo/work.run
 
-# What the host says in the guest's place.
-printf 'vmsilo1\n\x85\x00\x00\x08\x7dno luck' >/srv/failed
-# It hears what it is asked: socat drops what is said by a program that does not.
-listens /run/vmsilo/noimage.run 666 root 'cat /srv/failed; exec cat >/dev/null'
+# What the host says in the place of a connection to the guest.
+listens /run/vmsilo/noimage.run 666 root 'echo no luck'
 check "run: a VM that cannot run it" holds "$(as root vmsilo run noimage true)" $'vmsilo: error: no luck\nvmsilo-user@noimage.service failed at ' \
   'error: VM "noimage" cannot start' "status 125"
 silence /run/vmsilo/noimage.run

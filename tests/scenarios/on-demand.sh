@@ -23,19 +23,19 @@ connect() {
   exec setpriv --reuid="$1" --regid="$1" --clear-groups socat -u "UNIX-CONNECT:/run/vmsilo/$2.run" -
 }
 
-# greets FILE waits until the guest's greeting is there.
+# greets FILE waits until the guest is reached.
 greets() {
   local try
   for try in {1..1200}; do
-    [[ $(cat "$1") != vmsilo1 ]] || return 0
+    [[ $(cat "$1") != OK ]] || return 0
     sleep 0.1
   done
   echo "after $try tenths of a second: $(cat "$1")"
   return 1
 }
 
-# relays prints what carries connections, of any VM.
-relays() { pgrep --list-full 'vmsilo-(relay|deman|consol)'; }
+# brokers prints what leads to guests, of any VM.
+brokers() { pgrep --list-full 'vmsilo-(run|deman|consol)'; }
 
 # console COMMAND ANSWER types it on the console of a as alice, and prints what is there until the answer is, or that there is none.
 console() {
@@ -112,7 +112,7 @@ check "no clock runs" fails systemctl is-active vmsilo-idle@a.timer
 runuser --user=alice -- vmsilo run a sh -c 'echo vmsilo1; sleep 1000' >/run/said &
 client=$!
 check "a program runs" greets /run/said
-check "the relay is the VM's own user" same vmsilo-a "$(stat --format=%U "/proc/$(systemctl show --property=MainPID --value vmsilo-run@a)")"
+check "the broker is the VM's own user" same vmsilo-a "$(stat --format=%U "/proc/$(systemctl show --property=MainPID --value vmsilo-run@a)")"
 check "bob may not connect" holds "$(connect 1001 a 2>&1)" "Permission denied"
 for i in {1..300}; do connect 1000 a >"/run/many-$i" 2>/dev/null & done
 sleep 1
@@ -143,7 +143,7 @@ wait "$client"
 sleep 16
 check "a is idle, and goes on" systemctl --quiet is-active vmsilo@a vmsilo-idle@a.timer
 # What finds that a is needed is there for a moment.
-check "nothing of a's runs but devices" await fails pgrep --list-full --full 'vmsilo-(relay|demand|console) .*\ba\b'
+check "nothing of a's runs but devices" await fails pgrep --list-full --full 'vmsilo-(run|demand|console) .*\ba\b'
 check "b, which has no idle_stop, has a clock that never comes" same infinity "$(systemctl show --property=NextElapseUSecMonotonic --value vmsilo-idle@b.timer)"
 connect 1000 a >/run/said &
 check "somebody comes" greets /run/said
@@ -155,7 +155,7 @@ stopping=$(journalctl --boot --unit=vmsilo@a --grep='^Stopping' --output=short-u
 check "from their end on its whole idle_stop (12 s) counts: $((stopping - left)) s" test $((stopping - left)) -ge 12
 check "because of that" holds "$(journalctl --boot --unit=vmsilo-idle@a --output=cat)" "stopping VM a"
 check "nothing is left" nothing_left
-check "nobody waits for anything" await fails relays
+check "nobody waits for anything" await fails brokers
 
 echo "by hand"
 systemctl start vmsilo@a
@@ -165,7 +165,7 @@ check "a connection to it" greets /run/said
 pkill --exact --uid 1000 socat
 sleep 20
 check "does not have it stopped" systemctl --quiet is-active vmsilo@a
-check "the relay has left" fails relays
+check "the broker has left" fails brokers
 connect 1000 a >/run/said &
 check "another" greets /run/said
 systemctl stop --no-block vmsilo@a

@@ -179,19 +179,32 @@ sleep 2
 check "the others go on" same hello "$(run a echo hello)"
 memory=$(guest a 'grep VmRSS /proc/$(pgrep vmsilo-agent)/status')
 check "the agent stays small: $(xargs <<<"$memory")" test "$(tr -dc 0-9 <<<"$memory")" -lt 32000
-relay=$(grep VmRSS "/proc/$(pgrep vmsilo-relay)/status")
-check "the relay stays small: $(xargs <<<"$relay")" test "$(tr -dc 0-9 <<<"$relay")" -lt 32000
+broker=$(grep VmRSS "/proc/$(pgrep vmsilo-run)/status")
+check "the broker stays small: $(xargs <<<"$broker")" test "$(tr -dc 0-9 <<<"$broker")" -lt 32000
 pkill --exact sleep
+cat >/run/nonsense <<'END'
+#!/bin/sh
+echo CONNECT 5000
+read -r answer
+printf '%b' "$NONSENSE"
+exec cat >&3
+END
+chmod +x /run/nonsense
+# sent NONSENSE sends it to the agent as a program's connection, and prints the answer.
+sent() {
+  NONSENSE=$1 timeout "$2" socat UNIX-CONNECT:/run/vmsilo/a/vsock/host.sock EXEC:/run/nonsense,nofork 3>/run/answer
+  tr --delete '\0' </run/answer
+}
 for nonsense in 'GET / HTTP/1.0\r\n\r\n' 'vmsilo1\n\xff\xff\xff\xff' 'vmsilo1\n\x01\x00\x00\x09\x00\x00\x00\x00\x00\xff\xff\xff\xff' 'vmsilo1\n\x04\x00\x00\x01\x09'; do
-  answer=$({ printf '%b' "$nonsense" && sleep 2; } | timeout 10 socat -t 5 - UNIX-CONNECT:/run/vmsilo/a.run | tr --delete '\0')
-  check "nonsense is answered" holds "$answer" malformed
+  check "nonsense is answered" holds "$(sent "$nonsense" 3)" malformed
 done
-printf 'vmsilo1\n\x01\x00\x01' | timeout 5 socat -t 0.1 - UNIX-CONNECT:/run/vmsilo/a.run >/dev/null
+check "half a frame is not" same vmsilo1 "$(sent 'vmsilo1\n\x01\x00\x01' 1)"
+check "what is said to the host is not read" same OK "$(yes | timeout 2 socat - UNIX-CONNECT:/run/vmsilo/a.run)"
 check "and harms nobody" same hello "$(run a echo hello)"
 
 echo "nothing runs for an idle VM"
 sleep 16
-check "nothing of ours on the host" same "" "$(pgrep --list-full 'vmsilo-(relay|console|demand|notify|await)')"
+check "nothing of ours on the host" same "" "$(pgrep --list-full 'vmsilo-(run|console|demand|notify|await)')"
 check "nor in the guest" same "" "$(guest a 'pgrep --list-full "vmsilo-(agent|control)"')"
 check "the next is served" same again "$(run a echo again)"
 

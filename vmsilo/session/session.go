@@ -141,13 +141,14 @@ func output(to io.Writer, data []byte) error {
 	return nil
 }
 
-// lost tells the end of a connection from what is malformed.
+// lost tells the end of a connection from what is malformed. That of the host's own, of which a deadline tells, is one, too.
 func lost(err error, running bool) error {
 	if errors.Is(err, protocol.ErrMalformed) {
 		return err
 	}
 	// The other side's end, between frames or in the midst of one, and its death are the same to people.
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("it was closed")
 	}
 	return &Lost{err, running}

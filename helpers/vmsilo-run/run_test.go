@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/handover"
 	"vmsilo/internal/protocol"
 )
 
@@ -76,23 +76,27 @@ func (d *device) end() {
 	}
 }
 
-// host is a relay that runs.
+// host is a broker that runs.
 type host struct {
 	t                    *testing.T
 	socket, path, paused string
 	done                 chan error
 	patience             time.Duration
+	b                    *broker
 }
 
-// newHost makes a folder with a socket as systemd does; wait returns what the relay returns.
+// newHost makes a folder with a socket as systemd does; wait returns what the broker returns.
 func newHost(t *testing.T) *host {
 	t.Helper()
 	dir := t.TempDir()
-	return &host{t, filepath.Join(dir, "run"), filepath.Join(dir, "host.sock"), filepath.Join(dir, "paused"), make(chan error, 1), patience}
+	return &host{
+		t: t, socket: filepath.Join(dir, "run"), path: filepath.Join(dir, "host.sock"), paused: filepath.Join(dir, "paused"),
+		done: make(chan error, 1), patience: patience,
+	}
 }
 
-// relay starts the relay on a socket of its own.
-func (h *host) relay(idle time.Duration) *net.UnixListener {
+// broker starts the broker on a socket of its own.
+func (h *host) broker(idle time.Duration) *net.UnixListener {
 	h.t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket, Net: "unix"})
 	if err != nil {
@@ -104,11 +108,11 @@ func (h *host) relay(idle time.Duration) *net.UnixListener {
 }
 
 func (h *host) serve(l *net.UnixListener, idle time.Duration) {
-	r := &relay{vm: "bank", device: h.path, paused: h.paused, patience: h.patience}
-	go func() { h.done <- r.serve(l, idle) }()
+	h.b = &broker{vm: "bank", device: h.path, paused: h.paused, patience: h.patience}
+	go func() { h.done <- h.b.serve(l, idle) }()
 }
 
-// wait waits for the relay to end by itself.
+// wait waits for the broker to end by itself.
 func (h *host) wait() {
 	h.t.Helper()
 	select {
@@ -117,7 +121,7 @@ func (h *host) wait() {
 			h.t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		h.t.Fatal("the relay does not end")
+		h.t.Fatal("the broker does not end")
 	}
 }
 
@@ -149,19 +153,28 @@ func (h *host) connect() *net.UnixConn {
 	return conn
 }
 
-// refused reads what the relay says in the guest's place.
-func (h *host) refused(conn net.Conn) string {
+// reach connects, and takes the connection to the guest.
+func (h *host) reach() *handover.Guest {
 	h.t.Helper()
-	r := protocol.NewGuestReader(conn)
-	kind, payload, err := r.Next()
-	if err != nil || kind != protocol.Failed || protocol.ParseFailure(payload).Code != protocol.NotRun {
-		h.t.Fatalf("frame %#x %q, %v", byte(kind), payload, err)
+	guest, err := handover.Take(h.connect())
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	text := protocol.ParseFailure(payload).Text
-	if _, _, err := r.Next(); err == nil || os.IsTimeout(err) {
-		h.t.Errorf("not closed: %v", err)
+	h.t.Cleanup(func() { guest.Close() })
+	if err := guest.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		h.t.Fatal(err)
 	}
-	return text
+	return guest
+}
+
+// refused returns what the broker says in the place of a connection.
+func refused(t *testing.T, conn *net.UnixConn) string {
+	t.Helper()
+	var failure *protocol.Failure
+	if guest, err := handover.Take(conn); !errors.As(err, &failure) || failure.Code != protocol.NotRun {
+		t.Fatalf("got %v, %v", guest, err)
+	}
+	return failure.Text
 }
 
 // closed waits for the other end to close.
@@ -174,41 +187,34 @@ func closed(t *testing.T, conn net.Conn) {
 
 func echo(conn *net.UnixConn) { _, _ = io.Copy(conn, conn) }
 
-// What goes in comes out, megabytes of it, on several connections, both ways at a time.
-func TestCarriesBytes(t *testing.T) {
+// Each gets the connection of its own, over which megabytes go both ways at a time.
+func TestHandsOver(t *testing.T) {
 	h := newHost(t)
 	newDevice(t, h.path, "OK 1073741824\n", func(conn *net.UnixConn) {
+		// It follows the answer at once, and is the client's.
 		_, _ = io.WriteString(conn, protocol.Greeting)
 		echo(conn)
 	})
-	h.relay(200 * time.Millisecond)
+	h.broker(200 * time.Millisecond)
 	var all sync.WaitGroup
 	for n := range 8 {
-		conn := h.connect()
+		conn := h.reach()
 		all.Add(1)
 		go func() {
 			defer all.Done()
 			defer conn.Close()
-			random := rand.New(rand.NewSource(int64(n)))
-			sent, got := sha256.New(), sha256.New()
-			const size = 8 << 20
+			data, got := make([]byte, 2<<20), make([]byte, len(protocol.Greeting)+2<<20)
+			rand.New(rand.NewSource(int64(n))).Read(data)
 			written := make(chan error)
 			go func() {
-				_, err := io.CopyN(io.MultiWriter(conn, sent), random, size)
+				_, err := conn.Write(data)
 				written <- err
 			}()
-			greeting := make([]byte, len(protocol.Greeting))
-			if _, err := io.ReadFull(conn, greeting); err != nil || string(greeting) != protocol.Greeting {
-				t.Errorf("%q, %v", greeting, err)
-			}
-			if _, err := io.CopyN(got, conn, size); err != nil {
-				t.Error(err)
+			if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, append([]byte(protocol.Greeting), data...)) {
+				t.Errorf("other bytes come out, %v", err)
 			}
 			if err := <-written; err != nil {
 				t.Error(err)
-			}
-			if !bytes.Equal(got.Sum(nil), sent.Sum(nil)) {
-				t.Error("other bytes come out")
 			}
 		}()
 	}
@@ -216,64 +222,24 @@ func TestCarriesBytes(t *testing.T) {
 	h.wait()
 }
 
-// The last words of a guest reach a client that reads late.
-func TestLastWords(t *testing.T) {
-	h := newHost(t)
-	words := bytes.Repeat([]byte("last words "), 5000)
-	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) { _, _ = conn.Write(words) })
-	h.relay(200 * time.Millisecond)
-	conn := h.connect()
-	_, _ = conn.Write([]byte("what nobody reads"))
-	time.Sleep(100 * time.Millisecond)
-	got := make([]byte, len(words))
-	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, words) {
-		t.Errorf("%d bytes, %v", len(got), err)
-	}
-	closed(t, conn)
-	h.wait()
-}
-
-// The last words of a guest reach a client that streams all the while, and reads late: they are more than fit on the way.
-func TestLastWordsWhileTheClientStreams(t *testing.T) {
-	h := newHost(t)
-	words := bytes.Repeat([]byte("last words "), 30_000)
-	said := make(chan error, 1)
-	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
-		_, err := conn.Write(words)
-		said <- err
-	})
-	h.relay(200 * time.Millisecond)
-	conn := h.connect()
-	streamed := make(chan struct{})
-	go func() {
-		defer close(streamed)
-		_, _ = io.Copy(conn, rand.New(rand.NewSource(1)))
-	}()
-	if err := <-said; err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(100 * time.Millisecond)
-	got := make([]byte, len(words))
-	if n, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, words) {
-		t.Errorf("%d bytes of %d, %v", n, len(words), err)
-	}
-	closed(t, conn)
-	<-streamed
-	h.wait()
-}
-
-// As soon as one side ends, both do, even while the other does not read.
-func TestEitherEnd(t *testing.T) {
+// As soon as the client ends, the guest's side does, even while it does not read, and without an error, whatever is on its way.
+func TestClientEnds(t *testing.T) {
 	flood := bytes.Repeat([]byte("flood"), 1<<20)
-	for name, end := range map[string]func(client *net.UnixConn){
-		"closed":      func(client *net.UnixConn) { client.Close() },
-		"half closed": func(client *net.UnixConn) { _ = client.CloseWrite() },
-		// The device must see an end and no error, whatever is on its way.
-		"while the guest writes": func(client *net.UnixConn) {
+	for name, end := range map[string]func(*handover.Guest){
+		"closed": func(client *handover.Guest) { client.Close() },
+		"the guest's side is kept": func(client *handover.Guest) {
+			kept, err := client.File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { kept.Close() })
+			client.Close()
+		},
+		"while the guest writes": func(client *handover.Guest) {
 			_, _ = io.ReadFull(client, make([]byte, 1000))
 			client.Close()
 		},
-		"while the guest does not read": func(client *net.UnixConn) {
+		"while the guest does not read": func(client *handover.Guest) {
 			_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := client.Write(flood); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("5 MiB went somewhere: %v", err)
@@ -283,9 +249,8 @@ func TestEitherEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			reached, ended := make(chan bool), make(chan error, 1)
+			ended := make(chan error, 1)
 			newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
-				close(reached)
 				if name == "while the guest does not read" {
 					// What cannot be written tells of the other end's.
 					for {
@@ -302,10 +267,8 @@ func TestEitherEnd(t *testing.T) {
 				_, err := io.Copy(io.Discard, conn)
 				ended <- err
 			})
-			h.relay(200 * time.Millisecond)
-			client := h.connect()
-			<-reached
-			end(client)
+			h.broker(200 * time.Millisecond)
+			end(h.reach())
 			select {
 			case err := <-ended:
 				if err != nil {
@@ -319,21 +282,19 @@ func TestEitherEnd(t *testing.T) {
 	}
 }
 
-// One client that never reads holds nothing but its own connection; the relay does not end while it is there.
-func TestClientNeverReads(t *testing.T) {
+// Whatever a client sends the host, and that it reads nothing, holds nothing but its own connection; the broker does not end
+// while it is there.
+func TestClientThatIsMute(t *testing.T) {
 	h := newHost(t)
-	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
-		go echo(conn)
-		_, _ = conn.Write(bytes.Repeat([]byte("flood"), 1<<20))
-	})
-	h.relay(100 * time.Millisecond)
+	newDevice(t, h.path, "OK 1\n", echo)
+	h.broker(100 * time.Millisecond)
 	mute := h.connect()
+	_ = mute.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := mute.Write(bytes.Repeat([]byte("flood"), 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("5 MiB went somewhere: %v", err)
+	}
 	for range 20 {
-		conn := h.connect()
-		if _, err := io.CopyN(io.Discard, conn, 5<<20); err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
+		h.reach().Close()
 	}
 	time.Sleep(300 * time.Millisecond)
 	if !h.running() {
@@ -343,48 +304,35 @@ func TestClientNeverReads(t *testing.T) {
 	h.wait()
 }
 
-// Ten thousand at once: 512 are carried, and the others hear why not. No thread is held by any of them.
+// Ten thousand at once: 512 are led to the guest, and the others hear why not. No thread is held by any of them.
 func TestManyConnections(t *testing.T) {
 	h := newHost(t)
 	newDevice(t, h.path, "OK 1\n", echo)
-	h.relay(200 * time.Millisecond)
+	h.broker(200 * time.Millisecond)
 	conns := make([]*net.UnixConn, 10_000)
 	var all sync.WaitGroup
-	var carried, refused sync.Map
+	var led, full atomic.Int64
 	for n := range conns {
 		conns[n] = h.connect()
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			// One that is refused may be closed by now.
-			_, _ = conns[n].Write([]byte(protocol.Greeting))
-			answer, _ := io.ReadAll(io.LimitReader(conns[n], int64(len(protocol.Greeting))))
-			if string(answer) != protocol.Greeting {
-				t.Errorf("%q", answer)
-			}
-			// One more byte comes of those that are refused, whose type that of a frame is.
-			_ = conns[n].SetReadDeadline(time.Now().Add(3 * time.Second))
-			if rest, _ := io.ReadAll(conns[n]); len(rest) > 0 {
-				refused.Store(n, string(rest[4:]))
-			} else {
-				carried.Store(n, true)
+			answer := make([]byte, 100)
+			n, err := conns[n].Read(answer)
+			switch string(answer[:n]) {
+			case "OK\n":
+				led.Add(1)
+			case "512 programs are running in VM \"bank\" already\n":
+				full.Add(1)
+			default:
+				t.Errorf("%q, %v", answer[:n], err)
 			}
 		}()
 	}
 	all.Wait()
-	count := func(m *sync.Map) (n int) {
-		m.Range(func(any, any) bool { n++; return true })
-		return n
+	if led.Load() != 512 || full.Load() != int64(len(conns)-512) {
+		t.Errorf("%d are led to the guest, %d are not", led.Load(), full.Load())
 	}
-	if count(&carried) != 512 || count(&refused) != len(conns)-512 {
-		t.Errorf("%d are carried, %d refused", count(&carried), count(&refused))
-	}
-	refused.Range(func(_, text any) bool {
-		if !strings.HasSuffix(text.(string), `512 programs are running in VM "bank" already`) {
-			t.Errorf("%q", text)
-		}
-		return true
-	})
 	if threads, _ := os.ReadDir("/proc/self/task"); len(threads) > 40+2*runtime.NumCPU() {
 		t.Errorf("%d threads", len(threads))
 	}
@@ -403,12 +351,12 @@ func TestNoDevice(t *testing.T) {
 	}
 	defer l.Close()
 	a, b := h.connect(), h.connect()
-	if _, err := a.Write([]byte(protocol.Greeting)); err != nil {
+	if _, err := a.Write([]byte("what nobody reads")); err != nil {
 		t.Fatal(err)
 	}
 	h.serve(l, 200*time.Millisecond)
-	for _, conn := range []net.Conn{a, b} {
-		if text := h.refused(conn); text != `VM "bank" does not run` {
+	for _, conn := range []*net.UnixConn{a, b} {
+		if text := refused(t, conn); text != `VM "bank" does not run` {
 			t.Errorf("%q", text)
 		}
 	}
@@ -420,8 +368,8 @@ func TestNothingListens(t *testing.T) {
 	for _, answer := range []string{"", "NO\n", strings.Repeat("x", 1000), "OK"} {
 		h := newHost(t)
 		newDevice(t, h.path, answer, nil)
-		h.relay(200 * time.Millisecond)
-		if text := h.refused(h.connect()); !strings.HasPrefix(text, `VM "bank" cannot run it: nothing in the guest listens`) {
+		h.broker(200 * time.Millisecond)
+		if text := refused(t, h.connect()); !strings.HasPrefix(text, `VM "bank" cannot run it: nothing in the guest listens`) {
 			t.Errorf("%q: %q", answer, text)
 		}
 		h.wait()
@@ -435,21 +383,14 @@ func TestPaused(t *testing.T) {
 	if err := os.WriteFile(h.paused, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.relay(time.Second)
-	if text := h.refused(h.connect()); text != `VM "bank" is paused` {
+	h.broker(time.Second)
+	if text := refused(t, h.connect()); text != `VM "bank" is paused` {
 		t.Errorf("%q", text)
 	}
 	if err := os.Remove(h.paused); err != nil {
 		t.Fatal(err)
 	}
-	conn := h.connect()
-	if _, err := io.WriteString(conn, "x"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
-		t.Error(err)
-	}
-	conn.Close()
+	h.reach().Close()
 	h.wait()
 }
 
@@ -462,8 +403,8 @@ func TestNoAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	h.relay(200 * time.Millisecond)
-	if text := h.refused(h.connect()); !strings.HasSuffix(text, "cannot run it: the guest has not answered for 100ms") {
+	h.broker(200 * time.Millisecond)
+	if text := refused(t, h.connect()); !strings.HasSuffix(text, "cannot run it: the guest has not answered for 100ms") {
 		t.Errorf("%q", text)
 	}
 	h.wait()
@@ -500,8 +441,8 @@ func TestSlowGuest(t *testing.T) {
 			}()
 		}
 	}()
-	h.relay(200 * time.Millisecond)
-	first := h.connect()
+	h.broker(200 * time.Millisecond)
+	first := h.reach()
 	says := func(conn net.Conn) {
 		t.Helper()
 		if _, err := fmt.Fprint(conn, "x"); err != nil {
@@ -520,13 +461,17 @@ func TestSlowGuest(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	says(first)
-	if text := h.refused(h.connect()); text != `512 programs are running in VM "bank" already` {
+	if text := refused(t, h.connect()); text != `512 programs are running in VM "bank" already` {
 		t.Errorf("%q", text)
 	}
 	close(slow)
 	for _, conn := range waiting {
-		says(conn)
-		conn.Close()
+		guest, err := handover.Take(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(guest)
+		guest.Close()
 	}
 	first.Close()
 	h.wait()
@@ -551,7 +496,7 @@ func TestHangsUpBeforeTheAnswer(t *testing.T) {
 			taken <- conn
 		}
 	}()
-	h.relay(200 * time.Millisecond)
+	h.broker(200 * time.Millisecond)
 	client := h.connect()
 	guest := <-taken
 	if _, err := io.ReadFull(guest, make([]byte, len("CONNECT 5000\n"))); err != nil {
@@ -580,44 +525,39 @@ func TestHangsUpBeforeTheAnswer(t *testing.T) {
 	h.wait()
 }
 
-// What is carried ends with the VM.
+// A connection ends with the VM, and its place is free when the client has heard of that.
 func TestVMEnds(t *testing.T) {
 	h := newHost(t)
 	d := newDevice(t, h.path, "OK 1\n", echo)
-	h.relay(200 * time.Millisecond)
-	conn, mute := h.connect(), h.connect()
-	if _, err := fmt.Fprint(conn, "x"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	h.broker(200 * time.Millisecond)
+	conn := h.reach()
 	d.end()
 	closed(t, conn)
-	closed(t, mute)
+	conn.Close()
 	h.wait()
 }
 
-// Asked to end, it ends, and leaves what is on its way to a client a moment.
+// Asked to end, it ends, and so does what it has handed over, of which the client gets what was said before.
 func TestTerminated(t *testing.T) {
 	h := newHost(t)
-	words := bytes.Repeat([]byte("last words "), 50_000)
 	newDevice(t, h.path, "OK 1\n", func(conn *net.UnixConn) {
-		_, _ = conn.Write(words)
-		echo(conn)
+		_, _ = io.Copy(io.Discard, conn)
+		_, _ = io.WriteString(conn, "last words")
 	})
-	h.relay(time.Hour)
-	conn := h.connect()
-	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	h.broker(time.Hour)
+	conn := h.reach()
 	if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(conn, make([]byte, len(words)-1)); err != nil {
-		t.Error(err)
-	}
 	h.wait()
+	// As the end of the process does.
+	for _, c := range h.b.open {
+		c.client.Close()
+		c.guest.Close()
+	}
+	if got, err := io.ReadAll(conn); string(got) != "last words" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
 }
 
 // Clients that give up before they are taken leave nothing behind.
@@ -644,8 +584,8 @@ func TestCollected(t *testing.T) {
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		listening <- err
 		if err == nil {
-			r := &relay{vm: "work", device: filepath.Join(t.TempDir(), "none"), patience: patience}
-			ended <- r.serve(listener, time.Second)
+			b := &broker{vm: "work", device: filepath.Join(t.TempDir(), "none"), patience: patience}
+			ended <- b.serve(listener, time.Second)
 		}
 	}()
 	if err := <-listening; err != nil {
@@ -660,7 +600,7 @@ func TestCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), `VM "work" does not run`) {
+	if answer, err := io.ReadAll(conn); err != nil || string(answer) != "VM \"work\" does not run\n" {
 		t.Errorf("%q, %v", answer, err)
 	}
 	if err := <-ended; err != nil {

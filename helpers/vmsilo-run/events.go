@@ -17,7 +17,7 @@ const (
 	ended                     // the last connection has
 )
 
-// events tells of what happens beside the bytes that are carried. It is one epoll(7) instance.
+// events tells of what happens. It is one epoll(7) instance.
 type events struct {
 	fd    int
 	ready [64]unix.EpollEvent

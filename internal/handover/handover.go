@@ -1,0 +1,99 @@
+// Package handover carries the connection to a guest's program to who has asked the host for it: docs/protocol.md,
+// "Connections". So no process of the host is between the two.
+package handover
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"vmsilo/internal/protocol"
+	"vmsilo/internal/rights"
+)
+
+const (
+	// given is what comes with a connection.
+	given = "OK\n"
+	// maxAnswer is the most bytes that the host answers, with the newline.
+	maxAnswer = 1001
+)
+
+// ErrClosed is the error for a host that closes without an answer.
+var ErrClosed = errors.New("it was closed")
+
+// Parting is how long the last words of a guest may take whose connection has ended at the host's side.
+const Parting = 3 * time.Second
+
+// Give hands a connection to a guest over, and stays its owner, too.
+func Give(to, guest *net.UnixConn) error { return rights.Send(to, []byte(given), guest) }
+
+// Refuse tells why there is no connection, in one line. It does not wait: the buffer of who has just connected has room.
+func Refuse(to *net.UnixConn, reason error) error {
+	text := bytes.ReplaceAll([]byte(reason.Error()), []byte("\n"), []byte(" "))
+	_, err := to.Write(append(text[:min(len(text), maxAnswer-1)], '\n'))
+	return err
+}
+
+// Guest is a connection to a guest. It ends with the one to the host, and that with it.
+type Guest struct {
+	*net.UnixConn
+	host *net.UnixConn
+}
+
+// Take waits for the host's answer to a connection, which is the Guest's to close, or is closed when there is none. The error
+// is ErrClosed, or a *protocol.Failure with what the host says.
+func Take(host *net.UnixConn) (*Guest, error) {
+	guest, err := take(host)
+	if err != nil {
+		host.Close()
+		return nil, err
+	}
+	g := &Guest{guest, host}
+	go g.follow()
+	return g, nil
+}
+
+func take(host *net.UnixConn) (*net.UnixConn, error) {
+	answer := make([]byte, maxAnswer)
+	n, file, err := rights.Receive(host, answer)
+	if file != nil {
+		defer file.Close()
+	}
+	answer = answer[:n]
+	text, whole := bytes.CutSuffix(answer, []byte("\n"))
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		return nil, ErrClosed
+	case err != nil:
+		return nil, fmt.Errorf("waiting for the connection to the guest: %w", err)
+	case !whole:
+		return nil, errors.New("the host's answer has no end")
+	case string(answer) != given:
+		return nil, protocol.ParseFailure(append([]byte{protocol.NotRun}, text...))
+	case file == nil:
+		return nil, errors.New("the host has sent no connection")
+	}
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("taking the connection to the guest: %w", err)
+	}
+	guest, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the host has sent another connection"), conn.Close())
+	}
+	return guest, nil
+}
+
+// follow ends the connection to the guest when the host ends the one to it.
+func (g *Guest) follow() {
+	_, _ = io.Copy(io.Discard, g.host)
+	_ = g.CloseWrite()
+	_ = g.SetReadDeadline(time.Now().Add(Parting))
+}
+
+// Close ends both.
+func (g *Guest) Close() error { return errors.Join(g.UnixConn.Close(), g.host.Close()) }
