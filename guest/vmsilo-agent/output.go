@@ -25,27 +25,56 @@ func newFrame(size int) *[]byte {
 	return &frame
 }
 
-// copyOutput sends an output until its end, or until it has a deadline: then what is there.
+// output is what a program has written, in a buffer of a pool.
+type output struct {
+	pool   *sync.Pool
+	buffer *[]byte
+	size   int
+}
+
+// send sends it, and gives the buffer back.
+func (o output) send(to *protocol.Writer, kind protocol.Type) error {
+	defer o.pool.Put(o.buffer)
+	return to.Send(kind, (*o.buffer)[:protocol.HeaderSize+o.size])
+}
+
+// copyOutput sends an output until its end, or until it has a deadline: then what is there. It is read by one goroutine and
+// sent by another, so that the next is read while the connection has no room for the last.
 func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
+	outputs, sent := make(chan output), make(chan struct{})
+	go func() {
+		defer close(sent)
+		for o := range outputs {
+			// Where that fails the host is gone, and the program about to be killed.
+			_ = o.send(to, kind)
+		}
+	}()
+	err := readOutput(file, outputs)
+	close(outputs)
+	<-sent
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		drain(to, kind, file)
+	}
+}
+
+// readOutput reads an output until its end, or an error, which is os.ErrDeadlineExceeded when it has a deadline.
+func readOutput(file *os.File, outputs chan<- output) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return
+		return err
 	}
 	for enlarged := false; ; {
-		n, err := 0, error(nil)
+		var o output
 		waited := raw.Read(func(fd uintptr) bool {
-			n, err = sendWhatIsThere(to, kind, int(fd))
+			o, err = whatIsThere(int(fd))
 			return !errors.Is(err, unix.EAGAIN)
 		})
-		if errors.Is(waited, os.ErrDeadlineExceeded) {
-			drain(to, kind, file)
-			return
-		}
 		// A terminal whose other side is closed has no end of file but an error: EIO.
-		if waited != nil || err != nil || n == 0 {
-			return
+		if waited != nil || err != nil || o.size == 0 {
+			return errors.Join(waited, err)
 		}
-		if n == little && !enlarged {
+		outputs <- o
+		if o.size == little && !enlarged {
 			enlarged = true
 			pipes.Enlarge(file)
 		}
@@ -56,30 +85,29 @@ func copyOutput(to *protocol.Writer, kind protocol.Type, file *os.File) {
 func drain(to *protocol.Writer, kind protocol.Type, file *os.File) {
 	// No pipe holds more than this, unless root has made it larger.
 	for left := pipes.Size; left > 0; {
-		n := 0
+		var o output
 		err := control(file, func(fd int) (err error) {
-			n, err = sendWhatIsThere(to, kind, fd)
+			o, err = whatIsThere(fd)
 			return err
 		})
-		if err != nil || n == 0 {
+		if err != nil || o.size == 0 || o.send(to, kind) != nil {
 			return
 		}
-		left -= n
+		left -= o.size
 	}
 }
 
-// sendWhatIsThere sends what can be read at once, and returns how much that was. The error is EAGAIN where there is
-// nothing yet.
-func sendWhatIsThere(to *protocol.Writer, kind protocol.Type, fd int) (int, error) {
+// whatIsThere reads what can be read at once. The error is EAGAIN where there is nothing yet.
+func whatIsThere(fd int) (output, error) {
 	pool := &small
 	if there, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err == nil && there > little {
 		pool = &large
 	}
-	frame := pool.Get().(*[]byte)
-	defer pool.Put(frame)
-	n, err := transfer(unix.SYS_READ, fd, (*frame)[protocol.HeaderSize:])
+	buffer := pool.Get().(*[]byte)
+	n, err := transfer(unix.SYS_READ, fd, (*buffer)[protocol.HeaderSize:])
 	if err != nil || n == 0 {
-		return 0, err
+		pool.Put(buffer)
+		return output{}, err
 	}
-	return n, to.Send(kind, (*frame)[:protocol.HeaderSize+n])
+	return output{pool, buffer, n}, nil
 }

@@ -109,7 +109,7 @@ check "the marks are there, for a that nobody had asked for, too" test -e /run/v
 check "without a connection its idleness begins" becomes "^active$" systemctl is-active vmsilo-idle@a.timer
 check "who asks ends that" same OK "$(ask 1000 a)"
 check "no clock runs" fails systemctl is-active vmsilo-idle@a.timer
-runuser --user=alice -- vmsilo run a sh -c 'echo vmsilo1; sleep 1000' >/run/said &
+runuser --user=alice -- vmsilo run a sh -c 'echo OK; sleep 1000' >/run/said &
 client=$!
 check "a program runs" greets /run/said
 check "the broker is the VM's own user" same vmsilo-a "$(stat --format=%U "/proc/$(systemctl show --property=MainPID --value vmsilo-run@a)")"
@@ -117,7 +117,7 @@ check "bob may not connect" holds "$(connect 1001 a 2>&1)" "Permission denied"
 for i in {1..300}; do connect 1000 a >"/run/many-$i" 2>/dev/null & done
 sleep 1
 for i in {1..300}; do greets "/run/many-$i" || break; done >/run/late
-check "300 more are carried" same "" "$(cat /run/late)"
+check "300 more are led to it" same "" "$(cat /run/late)"
 jobs -p | grep --invert-match --line-regexp "$client" | xargs kill 2>/dev/null
 
 echo "the console"

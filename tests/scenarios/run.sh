@@ -183,7 +183,7 @@ broker=$(grep VmRSS "/proc/$(pgrep vmsilo-run)/status")
 check "the broker stays small: $(xargs <<<"$broker")" test "$(tr -dc 0-9 <<<"$broker")" -lt 32000
 pkill --exact sleep
 cat >/run/nonsense <<'END'
-#!/bin/sh
+#!/bin/bash
 echo CONNECT 5000
 read -r answer
 printf '%b' "$NONSENSE"
