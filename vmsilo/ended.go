@@ -36,8 +36,8 @@ func ended(name string, status protocol.Status, err error) error {
 	}
 }
 
-// away returns the error for a connection that has ended, mostly because the VM has. Of one that goes on, what carries the
-// connection on the host has ended, or the agent in the guest.
+// away returns the error for a connection that has ended, mostly because the VM has. Of one that goes on, what has led
+// to it on the host has ended, or the agent in the guest.
 func away(name string, lost *session.Lost) error {
 	when := "before it answered"
 	if lost.Running {
@@ -50,7 +50,7 @@ func away(name string, lost *session.Lost) error {
 	return command.Errorf("to see why: vmsilo why "+name, "VM %q went away %s", name, when)
 }
 
-// failed returns the error for what the guest says, or the host in its place where the VM could not start.
+// failed returns the error for what the guest says, or the host in its place where there is no way to it.
 func failed(name string, failure *protocol.Failure) error {
 	switch failure.Code {
 	case protocol.NotFound, protocol.NotExecutable:

@@ -67,10 +67,10 @@ func (t *task) begin() error {
 	if err = t.follow(host); err == nil {
 		return nil
 	}
-	// A VM that begins to stop takes its socket away, and drops who has connected by then. Were the socket there, a guest
-	// might have begun the program, which is not to be run twice.
-	var lost *session.Lost
-	if _, gone := os.Lstat(socketOf(t.name, "run")); errors.As(err, &lost) && errors.Is(gone, os.ErrNotExist) {
+	// A VM that begins to stop takes its socket away, and drops who has connected by then, or has no way to the guest any
+	// more. Were the socket there, a guest might have begun the program, which is not to be run twice.
+	early := errors.As(err, new(*session.Lost)) || errors.As(err, new(*handover.Refused))
+	if _, gone := os.Lstat(socketOf(t.name, "run")); early && errors.Is(gone, os.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errDown, err)
 	}
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -222,7 +224,7 @@ func TestNotHandedOver(t *testing.T) {
 		"no connection":  {func(door *net.UnixConn) { _, _ = io.WriteString(door, "OK\n") }, "vmsilo: error: the host has sent no connection\n"},
 		"a word":         {func(door *net.UnixConn) { _ = rights.Send(door, []byte("no\n"), door) }, "vmsilo: error: no\n"},
 		"another thing":  {func(door *net.UnixConn) { _ = rights.Send(door, []byte("OK\n"), os.Stdin) }, "vmsilo: error: taking the connection to the guest: "},
-		"several things": {func(door *net.UnixConn) { _, _, _ = door.WriteMsgUnix([]byte("OK\n"), unix.UnixRights(0, 1), nil) }, "vmsilo: error: waiting for the connection to the guest: "},
+		"several things": {func(door *net.UnixConn) { _, _, _ = door.WriteMsgUnix([]byte("OK\n"), unix.UnixRights(0, 1), nil) }, "vmsilo: error: taking the connection to the guest: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, "console")
@@ -233,6 +235,53 @@ func TestNotHandedOver(t *testing.T) {
 				t.Errorf("status %d, %q; want %q", status, r.stderr.String(), test.want)
 			}
 		})
+	}
+}
+
+// A VM that begins to stop may have no way to its guest any more, while its socket is gone: it is asked for.
+func TestRefusedAtTheStop(t *testing.T) {
+	h := newHost(t, "console")
+	h.answers = func(door *net.UnixConn) {
+		_ = os.Remove(filepath.Join(h.folder, "work.run"))
+		_ = handover.Refuse(door, errors.New("too late"))
+	}
+	h.listen("work.run")
+	h.asked(func(string) string {
+		h.answers = nil
+		h.listen("work.run")
+		return "OK\n"
+	})
+	r := h.start(h.command("run", "work", "x"))
+	g, _ := h.serve()
+	g.end(0)
+	if status := r.status(); status != 0 || r.stderr.Len() > 0 {
+		t.Errorf("status %d, %q", status, r.stderr.String())
+	}
+}
+
+// What has arrived by then is not lost to who takes it late.
+func TestHostEndsAndOutputIsTakenLate(t *testing.T) {
+	h := newHost(t, "run")
+	cmd := h.command("run", "work", "x")
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = write
+	r := h.start(cmd)
+	write.Close()
+	g, _ := h.serve()
+	words := bytes.Repeat([]byte("x"), 100_000)
+	g.send(protocol.Stdout, words)
+	g.end(0)
+	g.conn.Close()
+	(<-h.doors).Close()
+	time.Sleep(handover.Parting + time.Second)
+	if got, err := io.ReadAll(read); err != nil || !bytes.Equal(got, words) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if status := r.status(); status != 0 || r.stderr.Len() > 0 {
+		t.Errorf("status %d, %q", status, r.stderr.String())
 	}
 }
 

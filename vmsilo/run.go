@@ -82,6 +82,8 @@ func inGuest(name string, program protocol.Program, withTerminal bool) error {
 		if term := os.Getenv("TERM"); term != "" && !slices.ContainsFunc(program.Env, isTerm) {
 			program.Env = append(program.Env, "TERM="+term)
 		}
+	} else {
+		batch()
 	}
 	t := &task{name: name, program: program}
 	if err := await(t); err != nil {

@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/protocol"
 )
@@ -248,6 +252,33 @@ func TestLastWords(t *testing.T) {
 	g.conn.Close()
 	if status := r.status(); status != 7 || !bytes.Equal(r.stdout.Bytes(), words) {
 		t.Errorf("status %d, %d bytes, %q", status, r.stdout.Len(), r.stderr.String())
+	}
+}
+
+// Nobody types to a program without a terminal, which may wait for more to be read.
+func TestPolicy(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want uint32
+	}{
+		{[]string{"run", "work", "x"}, unix.SCHED_BATCH},
+		{[]string{"run", "-t", "work", "x"}, unix.SCHED_NORMAL},
+	} {
+		h := newHost(t, "run")
+		r := h.start(h.command(test.args...))
+		g, _ := h.serve()
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", r.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, thread := range threads {
+			id, _ := strconv.Atoi(thread.Name())
+			if got, err := unix.SchedGetAttr(id, 0); err != nil || got.Policy != test.want {
+				t.Errorf("%q: thread %d: policy %+v, %v; want %d", test.args, id, got, err, test.want)
+			}
+		}
+		g.end(0)
+		r.status()
 	}
 }
 

@@ -9,9 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direct writes to files, and transfer reads from them, that do not block, as os.File does, but keeps Go's one processor meanwhile. With
-// Syscall another thread would take it over as soon as a copy takes longer than some microseconds, and hand it back: where
-// the processors are emulated that took the agent a third of its time.
+// direct writes to a file that does not block, by transfer.
 type direct struct{ *os.File }
 
 // Write writes all of data, or fails.
@@ -38,7 +36,9 @@ func (d direct) Write(data []byte) (written int, err error) {
 	return written, os.NewSyscallError("write", err)
 }
 
-// transfer is read(2) or write(2) of at least one byte.
+// transfer is read(2) or write(2) of at least one byte, on a file that does not block. It keeps Go's one processor, which
+// syscall.Syscall would have another thread take over, and hand back, as soon as a copy takes longer than some microseconds:
+// where processors are emulated that took the agent a third of its time.
 func transfer(call uintptr, fd int, data []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&data[0])), uintptr(len(data)))

@@ -14,7 +14,7 @@ import (
 // little is as much as a pipe holds that is not enlarged.
 const little = 64 << 10
 
-// small and large are buffers for output. Only who has some holds one, and a large one only who has much.
+// small and large are buffers for output. Only who has some holds one, or two, and large ones only who has much.
 var (
 	small = sync.Pool{New: func() any { return newFrame(little) }}
 	large = sync.Pool{New: func() any { return newFrame(protocol.MaxData) }}

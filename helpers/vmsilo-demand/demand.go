@@ -30,7 +30,7 @@ func (d *demand) unit() string { return vmunit.Of(d.vm) }
 
 // broker is the unit that leads to the guest, and door the one by which they come.
 func (d *demand) broker() string { return brokerOf(d.vm) }
-func (d *demand) door() string  { return "vmsilo-run@" + d.vm + ".socket" }
+func (d *demand) door() string   { return "vmsilo-run@" + d.vm + ".socket" }
 
 // clock is the timer of the VM's idleness.
 func (d *demand) clock() string { return "vmsilo-idle@" + d.vm + ".timer" }
@@ -239,8 +239,8 @@ func (d *demand) stop(ctx context.Context) error {
 }
 
 // again starts the timer that has brought this here once more, but not one that has been stopped meanwhile: to start that
-// would stop what carries connections. In mode fail, systemd refuses to undo a start of the latter that is queued, at whose
-// end the timer begins anyway.
+// would stop the broker. In mode fail, systemd refuses to undo a start of the latter that is queued, at whose end the timer
+// begins anyway.
 func (d *demand) again(ctx context.Context) error {
 	_, err := d.conn.TryRestartUnitContext(ctx, d.clock(), "fail", nil)
 	if refused := (godbus.Error{}); errors.As(err, &refused) && refused.Name == "org.freedesktop.systemd1.TransactionIsDestructive" {
@@ -284,8 +284,8 @@ func (d *demand) used(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(states, func(u dbus.UnitStatus) bool { return !atRest(u.ActiveState) || u.JobId != 0 }), err
 }
 
-// users returns the units that use the VM while they are not at rest: what carries connections, the VMs that need it, and
-// what stands for each VM whose netvm it is.
+// users returns the units that use the VM while they are not at rest: the broker, the VMs that need it, and what
+// stands for each VM whose netvm it is.
 func (d *demand) users(ctx context.Context) ([]string, error) {
 	users := []string{d.broker()}
 	property, err := d.conn.GetUnitPropertyContext(ctx, d.unit(), "RequiredBy")

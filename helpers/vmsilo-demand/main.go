@@ -15,7 +15,7 @@
 //
 // INSTANCE is that of its unit: it drops without a word who asks while 64 of the same user do who came before.
 //
-// stop asks systemd to stop a VM that has this mark. It leaves alone one to which connections are carried or wanted, and
+// stop asks systemd to stop a VM that has this mark. It leaves alone one to which somebody is or will be connected, and
 // one that another VM needs which is not at rest, and has vmsilo-idle@VM.timer begin anew. Who comes after it has looked for the last time finds the VM's socket
 // gone, asks for the VM, and has its next start.
 //

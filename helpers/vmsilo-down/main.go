@@ -53,9 +53,9 @@ func run(args []string) error {
 // reset is the exit status of a VMM whose guest has asked for one: RestartForceExitStatus= of vmsilo@.service.
 const reset = int32(32)
 
-// carriers, clocks and parts are the names of the units of a VM, which %s stands for.
+// brokers, clocks and parts are the names of the units of a VM, which %s stands for.
 var (
-	carriers = []string{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"}
+	brokers = []string{"vmsilo-run@%s.socket", "vmsilo-run@%s.service"}
 	// Of the two that the other's end starts, one runs. To stop the timer later would meet the start of it that is queued, and
 	// that comes to nothing without the mark.
 	clocks = []string{"vmsilo-idle@%s.timer"}
@@ -89,14 +89,14 @@ func down(ctx context.Context, conn *dbus.Conn, vm string) error {
 		return err
 	}
 	if status.Value.Value() == reset && startIsQueued(states[0]) {
-		// The job has come. What carries connections is no part, and would be in the way of its socket.
-		return stopAll(ctx, conn, vm, carriers)
+		// The job has come. The broker is no part, and would be in the way of its socket.
+		return stopAll(ctx, conn, vm, brokers)
 	}
-	// The mark goes first: the end of what carries connections looks for it.
+	// The mark goes first: the end of the broker looks for it.
 	if err = os.Remove(filepath.Join(paths.OnDemand, vm)); errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, stopAll(ctx, conn, vm, slices.Concat(carriers, clocks)), stopAll(ctx, conn, vm, parts), renew(ctx, conn, unit))
+	return errors.Join(err, stopAll(ctx, conn, vm, slices.Concat(brokers, clocks)), stopAll(ctx, conn, vm, parts), renew(ctx, conn, unit))
 }
 
 // renew makes a start of the VM that waits for this clean-up a restart, so that no part is that of the run which is over.

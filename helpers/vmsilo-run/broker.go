@@ -81,13 +81,13 @@ func (b *broker) loop(idle time.Duration) error {
 		if err != nil || len(happened) == 0 {
 			return err
 		}
+		last := false
 		for _, event := range happened {
 			switch event.Fd {
 			case ended:
 				b.events.takeEnded()
 			case asked:
-				b.drain()
-				return nil
+				last = true
 			case pending:
 				if err := b.take(); err != nil {
 					return err
@@ -95,6 +95,10 @@ func (b *broker) loop(idle time.Duration) error {
 			default:
 				b.hangUp(event.Fd)
 			}
+		}
+		if last {
+			b.drain()
+			return nil
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
-	"io"
+	"errors"
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/handover"
 )
@@ -24,11 +26,14 @@ func (c *connection) give(guest *net.UnixConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.guest = guest
-	if !c.left {
-		// That it fails is a client's end, of which there is news.
-		_ = handover.Give(c.client, guest)
+	if c.left {
+		return false
 	}
-	return !c.left
+	if handover.Give(c.client, guest) != nil {
+		// As if it had left, of which there is news: it hears of this, too.
+		_ = errors.Join(c.client.CloseRead(), c.client.CloseWrite())
+	}
+	return true
 }
 
 // leave notes that the client has left, and tells whether it has been given the guest's side.
@@ -46,12 +51,25 @@ func (c *connection) hasLeft() bool {
 	return c.left
 }
 
-// part ends both sides. The guest's is read from, for some time: of a socket that is closed with bytes in it,
-// vhost-device-vsock 0.3 tells the guest nothing, and the program would run on.
+// part ends both sides. The guest's is shut down, since the client may have kept what it was given, and read from for some
+// time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing, and the program would
+// run on.
 func (c *connection) part() {
 	c.client.Close()
+	defer c.guest.Close()
 	_ = c.guest.CloseWrite()
 	_ = c.guest.SetReadDeadline(time.Now().Add(handover.Parting))
-	_, _ = io.Copy(io.Discard, c.guest)
-	c.guest.Close()
+	raw, err := c.guest.SyscallConn()
+	if err != nil {
+		return
+	}
+	discarded := make([]byte, 64<<10)
+	for n := 1; n > 0 && err == nil; {
+		waited := raw.Read(func(fd uintptr) bool {
+			// The client may have made the socket, which is its own as well, one that blocks.
+			n, _, err = unix.Recvfrom(int(fd), discarded, unix.MSG_DONTWAIT)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		err = errors.Join(err, waited)
+	}
 }

@@ -1,5 +1,5 @@
-// Package handover carries the connection to a guest's program to who has asked the host for it: docs/protocol.md,
-// "Connections". So no process of the host is between the two.
+// Package handover hands the connection to a guest over to who has asked the host for it: docs/protocol.md, "Connections".
+// So no process of the host is between the two.
 package handover
 
 import (
@@ -28,6 +28,12 @@ var ErrClosed = errors.New("it was closed")
 // Parting is how long the last words of a guest may take whose connection has ended at the host's side.
 const Parting = 3 * time.Second
 
+// Refused is what the host says in the place of a connection. Nothing has reached the guest.
+type Refused struct{ *protocol.Failure }
+
+// Unwrap returns it as what a guest says that runs no program.
+func (r *Refused) Unwrap() error { return r.Failure }
+
 // Give hands a connection to a guest over, and stays its owner, too.
 func Give(to, guest *net.UnixConn) error { return rights.Send(to, []byte(given), guest) }
 
@@ -45,7 +51,7 @@ type Guest struct {
 }
 
 // Take waits for the host's answer to a connection, which is the Guest's to close, or is closed when there is none. The error
-// is ErrClosed, or a *protocol.Failure with what the host says.
+// is ErrClosed, or a *Refused.
 func Take(host *net.UnixConn) (*Guest, error) {
 	guest, err := take(host)
 	if err != nil {
@@ -69,11 +75,11 @@ func take(host *net.UnixConn) (*net.UnixConn, error) {
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
 		return nil, ErrClosed
 	case err != nil:
-		return nil, fmt.Errorf("waiting for the connection to the guest: %w", err)
+		return nil, fmt.Errorf("taking the connection to the guest: %w", err)
 	case !whole:
 		return nil, errors.New("the host's answer has no end")
 	case string(answer) != given:
-		return nil, protocol.ParseFailure(append([]byte{protocol.NotRun}, text...))
+		return nil, &Refused{protocol.ParseFailure(append([]byte{protocol.NotRun}, text...))}
 	case file == nil:
 		return nil, errors.New("the host has sent no connection")
 	}
@@ -92,7 +98,8 @@ func take(host *net.UnixConn) (*net.UnixConn, error) {
 func (g *Guest) follow() {
 	_, _ = io.Copy(io.Discard, g.host)
 	_ = g.CloseWrite()
-	_ = g.SetReadDeadline(time.Now().Add(Parting))
+	// Not a deadline, after which Go reads nothing of what is there.
+	time.AfterFunc(Parting, func() { _ = g.CloseRead() })
 }
 
 // Close ends both.

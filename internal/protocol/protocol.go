@@ -50,7 +50,7 @@ const (
 	// MaxFailure is the most bytes that a frame of Failed has.
 	MaxFailure = 4 << 10
 	// InitialWindow is how many bytes of Stdin may be sent before there was any Window. No more than these are ever
-	// allowed at once. It is what is on the way while a Window comes back, through four processes and a guest that may be
+	// allowed at once. It is what is on the way while a Window comes back, through three processes and a guest that may be
 	// slow to wake.
 	InitialWindow = 4 << 20
 )

@@ -26,7 +26,7 @@ another() {
   return 1
 }
 
-# idle waits until the VM carries nothing.
+# idle waits until nobody is connected to the VM.
 idle() {
   systemctl stop vmsilo-run@a-b.service && becomes '^active$' systemctl is-active vmsilo-idle@a-b.timer
 }

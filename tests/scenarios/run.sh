@@ -190,15 +190,21 @@ printf '%b' "$NONSENSE"
 exec cat >&3
 END
 chmod +x /run/nonsense
-# sent NONSENSE sends it to the agent as a program's connection, and prints the answer.
-sent() {
-  NONSENSE=$1 timeout "$2" socat UNIX-CONNECT:/run/vmsilo/a/vsock/host.sock EXEC:/run/nonsense,nofork 3>/run/answer
-  tr --delete '\0' </run/answer
+# answered NONSENSE TEXT sends it to the agent, as a program's connection, and waits until the answer has the text.
+answered() {
+  local status=0
+  : >/run/answer
+  NONSENSE=$1 timeout 60 socat UNIX-CONNECT:/run/vmsilo/a/vsock/host.sock EXEC:/run/nonsense,nofork 3>/run/answer &
+  await grep --quiet --text "$2" /run/answer || status=$?
+  kill $!
+  wait $!
+  return "$status"
 }
 for nonsense in 'GET / HTTP/1.0\r\n\r\n' 'vmsilo1\n\xff\xff\xff\xff' 'vmsilo1\n\x01\x00\x00\x09\x00\x00\x00\x00\x00\xff\xff\xff\xff' 'vmsilo1\n\x04\x00\x00\x01\x09'; do
-  check "nonsense is answered" holds "$(sent "$nonsense" 3)" malformed
+  check "nonsense is answered" answered "$nonsense" malformed
 done
-check "half a frame is not" same vmsilo1 "$(sent 'vmsilo1\n\x01\x00\x01' 1)"
+check "half a frame is waited for" answered 'vmsilo1\n\x01\x00\x01' vmsilo1
+check "and not answered" same vmsilo1 "$(cat /run/answer)"
 check "what is said to the host is not read" same OK "$(yes | timeout 2 socat - UNIX-CONNECT:/run/vmsilo/a.run)"
 check "and harms nobody" same hello "$(run a echo hello)"
 

@@ -16,7 +16,7 @@ import (
 	"vmsilo/internal/protocol"
 )
 
-// Session is a program that runs in a guest, or will as soon as the guest is up.
+// Session is a program that runs in a guest, or will as soon as that has answered.
 type Session struct {
 	conn   net.Conn
 	reader *protocol.Reader
@@ -52,7 +52,7 @@ func (o *Output) Error() string { return fmt.Sprintf("writing the output: %v", o
 // Unwrap returns why.
 func (o *Output) Unwrap() error { return o.Err }
 
-// Begin asks for a program on a connection. It does not wait: the guest may have to start, and reads nothing until then.
+// Begin asks for a program on a connection. It does not wait: an agent may have to start, and reads nothing until then.
 func Begin(conn net.Conn, program protocol.Program) (*Session, error) {
 	payload, err := program.Marshal()
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *Session) Input(from io.Reader) error {
 	return s.writer.Write(protocol.Stdin, nil)
 }
 
-// Wait writes the program's output, until it has ended. The error is a *protocol.Failure where the guest or the host in
-// its place has said why there is no status, an *Output, a *Lost, or wraps protocol.ErrMalformed.
+// Wait writes the program's output, until it has ended. The error is a *protocol.Failure where the guest has said why there is
+// no status, an *Output, a *Lost, or wraps protocol.ErrMalformed.
 func (s *Session) Wait(stdout, stderr io.Writer) (protocol.Status, error) {
 	for {
 		kind, payload, err := s.reader.Next()
@@ -141,14 +141,13 @@ func output(to io.Writer, data []byte) error {
 	return nil
 }
 
-// lost tells the end of a connection from what is malformed. That of the host's own, of which a deadline tells, is one, too.
+// lost tells the end of a connection from what is malformed.
 func lost(err error, running bool) error {
 	if errors.Is(err, protocol.ErrMalformed) {
 		return err
 	}
 	// The other side's end, between frames or in the midst of one, and its death are the same to people.
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
 		err = errors.New("it was closed")
 	}
 	return &Lost{err, running}
