@@ -80,7 +80,7 @@ func TestEnds(t *testing.T) {
 		"half a frame":   {raw("\x81\x00\x00\x09abc"), 125, away},
 		"unknown type":   {raw("\x99\x00\x00\x00"), 125, malformed + "a frame of type 0x99\n"},
 		"a host's frame": {raw("\x02\x00\x00\x00"), 125, malformed + "a frame of type 0x02\n"},
-		"too long":       {raw("\x81\x08\x00\x01"), 125, malformed + "a frame of type 0x81 with 524289 bytes\n"},
+		"too long":       {raw("\x81\x10\x00\x01"), 125, malformed + "a frame of type 0x81 with 1048577 bytes\n"},
 		"out of place":   {says(protocol.Done), 125, malformed + "a frame of type 0x86, which is not about a program\n"},
 		"too much":       {says(protocol.Window, protocol.WindowPayload(protocol.InitialWindow+1)...), 125, malformed},
 	} {

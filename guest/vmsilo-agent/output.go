@@ -17,7 +17,7 @@ const little = 64 << 10
 // small and large are buffers for output. Only who has some holds one, or two, and large ones only who has much.
 var (
 	small = sync.Pool{New: func() any { return newFrame(little) }}
-	large = sync.Pool{New: func() any { return newFrame(protocol.MaxData) }}
+	large = sync.Pool{New: func() any { return newFrame(protocol.MaxOutput) }}
 )
 
 func newFrame(size int) *[]byte {

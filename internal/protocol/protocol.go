@@ -43,8 +43,11 @@ const (
 const (
 	// HeaderSize is how many bytes come before the payload of a frame.
 	HeaderSize = 4
-	// MaxData is the most bytes that a frame of Stdin, Stdout or Stderr has.
-	MaxData = 512 << 10
+	// MaxInput is the most bytes that a frame of Stdin has.
+	MaxInput = 512 << 10
+	// MaxOutput is the most bytes that a frame of Stdout or Stderr has: all of the largest pipe, so that a guest's processors
+	// seldom wait for each other.
+	MaxOutput = 1 << 20
 	// MaxProgram is the most bytes that a frame of Run has.
 	MaxProgram = 1 << 20
 	// MaxFailure is the most bytes that a frame of Failed has.
@@ -61,10 +64,10 @@ type limits map[Type][2]int
 // What a Reader takes of each end.
 var (
 	fromHost = limits{
-		Run: {0, MaxProgram}, Stdin: {0, MaxData}, Resize: {4, 4}, Signal: {1, 1}, PowerOff: {0, 0}, Sync: {0, 0},
+		Run: {0, MaxProgram}, Stdin: {0, MaxInput}, Resize: {4, 4}, Signal: {1, 1}, PowerOff: {0, 0}, Sync: {0, 0},
 	}
 	fromGuest = limits{
-		Stdout: {0, MaxData}, Stderr: {0, MaxData}, Window: {4, 4}, Ended: {2, 2}, Failed: {1, MaxFailure}, Done: {0, 0},
+		Stdout: {0, MaxOutput}, Stderr: {0, MaxOutput}, Window: {4, 4}, Ended: {2, 2}, Failed: {1, MaxFailure}, Done: {0, 0},
 	}
 )
 
@@ -205,11 +208,11 @@ func (w *Writer) Send(kind Type, frame []byte) error {
 // Copy sends what from has as frames of a type, until it ends: as much at once as credit has, where there is one.
 // The error is that of from, or of the other side.
 func (w *Writer) Copy(kind Type, from io.Reader, credit *Credit) error {
-	frame := make([]byte, HeaderSize+MaxData)
+	frame := make([]byte, HeaderSize+MaxInput)
 	for {
-		most := MaxData
+		most := MaxInput
 		if credit != nil {
-			most = credit.await(MaxData)
+			most = credit.await(MaxInput)
 		}
 		n, err := from.Read(frame[HeaderSize : HeaderSize+most])
 		if n > 0 {

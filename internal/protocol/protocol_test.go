@@ -28,7 +28,7 @@ func TestFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	long := strings.Repeat("x", MaxData+1)
+	long := strings.Repeat("x", MaxInput+1)
 	if err := errors.Join(w.Write(Resize, Size{24, 80}.Marshal()), w.Copy(Stdin, strings.NewReader(long), NewCredit())); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestCredit(t *testing.T) {
 	}
 	c.use(InitialWindow)
 	done := make(chan int)
-	go func() { done <- c.await(MaxData) }()
+	go func() { done <- c.await(MaxInput) }()
 	if err := c.Add(WindowPayload(3)); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ source /root/inside.sh
 
 runs=31       # of a program that does nothing
 cold_runs=3   # of it when nothing of vmsilo runs any more in host and guest
-bulk_runs=3   # of bytes
+bulk_runs=5   # of bytes
 mib=256       # of these; tests/bench/run sets it
 bytes=$((mib << 20))
 host=/run/vmsilo/bench/vsock/host.sock
