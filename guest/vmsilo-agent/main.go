@@ -39,6 +39,7 @@ import (
 	"vmsilo/guest/internal/peer"
 	"vmsilo/guest/internal/pieces"
 	"vmsilo/internal/command"
+	"vmsilo/internal/idle"
 	"vmsilo/internal/protocol"
 )
 
@@ -53,7 +54,7 @@ const (
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-agent", flag.ContinueOnError)
-	idle := flags.Duration("idle", 10*time.Second, "how long to wait for the next connection")
+	rest := flags.Duration("idle", 10*time.Second, "how long to wait for the next connection")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func run(args []string) error {
 		return err
 	}
 	a := &agent{groups: groups, env: sessionEnv(os.Environ()), patience: patience}
-	return a.serve(listener, *idle)
+	return a.serve(listener, *rest)
 }
 
 // keepCapabilities makes the capabilities vmsilo-agent's own: no exec passes on what cannot be inherited, nor can that
@@ -145,64 +146,36 @@ type agent struct {
 	// patience is patience, but for tests, which have less.
 	patience time.Duration
 
-	mu      sync.Mutex
-	running int
-	// rested is since when nothing runs, where nothing does.
-	rested time.Time
+	load *idle.Load
 	// ends is for tests, which wait for what they began.
 	ends sync.WaitGroup
 }
 
 // serve takes connections until there has been none for so long.
-func (a *agent) serve(listener *os.File, idle time.Duration) error {
-	a.rested = time.Now()
+func (a *agent) serve(listener *os.File, rest time.Duration) error {
+	a.load = idle.New(listener, rest)
 	for {
-		conn, err := accept(listener, a.deadline(idle))
+		conn, err := accept(listener)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if time.Now().Before(a.deadline(idle)) {
-				continue
-			}
 			return nil
 		case errors.Is(err, errStranger) || errors.Is(err, unix.ECONNABORTED):
 			continue
 		case err != nil:
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
-		a.count(1)
+		a.load.Add(1)
 		a.ends.Add(1)
 		go func() {
 			defer a.ends.Done()
-			defer a.count(-1)
+			defer a.load.Add(-1)
 			a.connection(conn)
 		}()
 	}
 }
 
-// deadline returns until when to wait for the next connection, should things stay as they are.
-func (a *agent) deadline(idle time.Duration) time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.running > 0 {
-		return time.Now().Add(idle)
-	}
-	return a.rested.Add(idle)
-}
-
-// count counts what runs, and returns how many that are by now.
-func (a *agent) count(more int) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.running += more
-	a.rested = time.Now()
-	return a.running
-}
-
-// accept waits for a connection until the deadline.
-func accept(listener *os.File, deadline time.Time) (*os.File, error) {
-	if err := listener.SetReadDeadline(deadline); err != nil {
-		return nil, err
-	}
+// accept waits for a connection until the listener's deadline.
+func accept(listener *os.File) (*os.File, error) {
 	raw, err := listener.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -302,7 +275,7 @@ func (a *agent) begin(conn *os.File, from *protocol.Reader) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.count(0) > maxPrograms {
+	if a.load.Add(0) > maxPrograms {
 		return nil, fmt.Errorf("%d programs run in this VM already", maxPrograms)
 	}
 	return start(asked, a.env, a.groups)

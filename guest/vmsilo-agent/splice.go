@@ -79,7 +79,11 @@ func (s *splicer) try(from, size int) (moved int, err error) {
 func ready(fd int, events int16) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	n, err := unix.Poll(fds, 0)
-	return err == nil && n > 0
+	// A signal of Go's own: who took it for "no" would wait for news that has come.
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Poll(fds, 0)
+	}
+	return n > 0
 }
 
 // wakeAt sets how many bytes wake.

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"net"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,55 +10,45 @@ import (
 	"vmsilo/internal/handover"
 )
 
-// connection is one to the guest, or will be as soon as the guest is reached.
-type connection struct {
-	client *net.UnixConn
-
-	mu sync.Mutex
-	// guest is nil until the guest has answered: vhost-device-vsock 0.3 does not bear a host that hangs up before that.
-	guest *net.UnixConn
-	left  bool
+// hungUp returns a channel that is closed when a client has closed, or its sending side, whatever it has sent, which nobody
+// reads.
+func hungUp(client *net.UnixConn) <-chan struct{} {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		raw, err := client.SyscallConn()
+		if err != nil {
+			return
+		}
+		_ = raw.Read(func(fd uintptr) bool {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+			n, err := unix.Poll(fds, 0)
+			for errors.Is(err, unix.EINTR) {
+				n, err = unix.Poll(fds, 0)
+			}
+			return n != 0
+		})
+	}()
+	return left
 }
 
-// give hands the guest's side over to the client, and tells whether that is still there.
-func (c *connection) give(guest *net.UnixConn) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.guest = guest
-	if c.left {
+// is tells whether what a channel stands for is so by now.
+func is(so <-chan struct{}) bool {
+	select {
+	case <-so:
+		return true
+	default:
 		return false
 	}
-	if handover.Give(c.client, guest) != nil {
-		// As if it had left, of which there is news: it hears of this, too.
-		_ = errors.Join(c.client.CloseRead(), c.client.CloseWrite())
-	}
-	return true
 }
 
-// leave notes that the client has left, and tells whether it has been given the guest's side.
-func (c *connection) leave() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.left = true
-	return c.guest != nil
-}
-
-// hasLeft tells whether the client has.
-func (c *connection) hasLeft() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.left
-}
-
-// part ends both sides. The guest's is shut down, since the client may have kept what it was given, and read from for some
-// time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing, and the program would
+// part ends the connection to a guest. It is shut down, since the client may have kept what it was given, and read from for
+// some time: of a socket that is closed with bytes in it, vhost-device-vsock 0.3 tells the guest nothing, and the program would
 // run on.
-func (c *connection) part() {
-	c.client.Close()
-	defer c.guest.Close()
-	_ = c.guest.CloseWrite()
-	_ = c.guest.SetReadDeadline(time.Now().Add(handover.Parting))
-	raw, err := c.guest.SyscallConn()
+func part(guest *net.UnixConn) {
+	_ = guest.CloseWrite()
+	_ = guest.SetReadDeadline(time.Now().Add(handover.Parting))
+	raw, err := guest.SyscallConn()
 	if err != nil {
 		return
 	}

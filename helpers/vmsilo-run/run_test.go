@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/dial"
 	"vmsilo/internal/handover"
 	"vmsilo/internal/protocol"
 )
@@ -82,7 +83,6 @@ type host struct {
 	socket, path, paused string
 	done                 chan error
 	patience             time.Duration
-	b                    *broker
 }
 
 // newHost makes a folder with a socket as systemd does; wait returns what the broker returns.
@@ -108,8 +108,8 @@ func (h *host) broker(idle time.Duration) *net.UnixListener {
 }
 
 func (h *host) serve(l *net.UnixListener, idle time.Duration) {
-	h.b = &broker{vm: "bank", device: h.path, paused: h.paused, patience: h.patience}
-	go func() { h.done <- h.b.serve(l, idle) }()
+	b := &broker{vm: "bank", device: h.path, paused: h.paused, patience: h.patience}
+	go func() { h.done <- b.serve(l, idle) }()
 }
 
 // wait waits for the broker to end by itself.
@@ -137,12 +137,7 @@ func (h *host) running() bool {
 
 func (h *host) connect() *net.UnixConn {
 	h.t.Helper()
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
-	for errors.Is(err, unix.EAGAIN) {
-		// More wait than the socket's queue has room for.
-		time.Sleep(time.Millisecond)
-		conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
-	}
+	conn, err := dial.Unix(h.socket, 0)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -563,11 +558,6 @@ func TestTerminated(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wait()
-	// As the end of the process does.
-	for _, c := range h.b.open {
-		c.client.Close()
-		c.guest.Close()
-	}
 	if got, err := io.ReadAll(conn); string(got) != "last words" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -26,10 +26,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"vmsilo/internal/command"
+	"vmsilo/internal/idle"
 	"vmsilo/internal/listener"
 )
 
@@ -40,7 +41,7 @@ const maxConnections = 64
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("vmsilo-waypipe", flag.ContinueOnError)
-	idle := flags.Duration("idle", 10*time.Second, "how long to wait for the next connection")
+	rest := flags.Duration("idle", 10*time.Second, "how long to wait for the next connection")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,23 +57,19 @@ func run(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	return serve(socket, &waypipe{folder: folder, display: flags.Arg(0)}, *idle)
+	return serve(socket, &waypipe{folder: folder, display: flags.Arg(0)}, *rest)
 }
 
 // serve carries what connects until nothing has for so long.
-func serve(socket *net.UnixListener, w *waypipe, idle time.Duration) error {
+func serve(socket *net.UnixListener, w *waypipe, rest time.Duration) error {
 	defer w.end()
-	c := carrier{rested: time.Now()}
+	load := idle.New(socket, rest)
+	// full tells that it was said that there is no room.
+	var full atomic.Bool
 	for {
-		if err := socket.SetDeadline(c.deadline(idle)); err != nil {
-			return err
-		}
 		conn, err := socket.AcceptUnix()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if time.Now().Before(c.deadline(idle)) {
-				continue
-			}
 			return nil
 		case err != nil:
 			return fmt.Errorf("accepting a connection: %w", err)
@@ -81,53 +78,22 @@ func serve(socket *net.UnixListener, w *waypipe, idle time.Duration) error {
 			// The guest is told at once, and the next connection tries again.
 			return errors.Join(err, conn.Close())
 		}
-		if !c.carry(conn, w) {
+		if load.Add(1) > maxConnections {
+			load.Add(-1)
 			conn.Close()
+			if !full.Swap(true) {
+				fmt.Fprintf(os.Stderr, "vmsilo-waypipe: error: the guest has %d connections: more are refused\n", maxConnections)
+			}
+			continue
 		}
+		go func() {
+			if err := join(conn, w); err != nil {
+				fmt.Fprintf(os.Stderr, "vmsilo-waypipe: %s\n", command.Text(err))
+			}
+			load.Add(-1)
+			full.Store(false)
+		}()
 	}
-}
-
-// carrier counts what it carries.
-type carrier struct {
-	mu      sync.Mutex
-	running int
-	// rested is since when nothing is carried, where nothing is; full tells that this was said.
-	rested time.Time
-	full   bool
-}
-
-// deadline returns until when to wait for the next connection, should things stay as they are.
-func (c *carrier) deadline(idle time.Duration) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running > 0 {
-		return time.Now().Add(idle)
-	}
-	return c.rested.Add(idle)
-}
-
-// carry carries a connection to waypipe beside others, or returns false where there is no room for it.
-func (c *carrier) carry(conn *net.UnixConn, w *waypipe) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running == maxConnections {
-		if !c.full {
-			fmt.Fprintf(os.Stderr, "vmsilo-waypipe: error: the guest has %d connections: more are refused\n", maxConnections)
-		}
-		c.full = true
-		return false
-	}
-	c.running++
-	go func() {
-		if err := join(conn, w); err != nil {
-			fmt.Fprintf(os.Stderr, "vmsilo-waypipe: %s\n", command.Text(err))
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running--
-		c.rested, c.full = time.Now(), false
-	}()
-	return true
 }
 
 // join carries between a connection and waypipe until both sides have said all.

@@ -33,7 +33,7 @@ func Unix(path string, patience time.Duration) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("connect", err)
 	}
-	// It would be that of writes, too, of whoever gets the socket.
+	// It would limit writes, too, of whoever gets the socket.
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{}); err != nil {
 		return nil, os.NewSyscallError("setsockopt", err)
 	}

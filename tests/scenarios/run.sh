@@ -190,12 +190,14 @@ printf '%b' "$NONSENSE"
 exec cat >&3
 END
 chmod +x /run/nonsense
-# answered NONSENSE TEXT sends it to the agent, as a program's connection, and waits until the answer has the text.
+# answered NONSENSE TEXT [SECONDS] sends it to the agent, as a program's connection, and waits until the answer has the text,
+# and so much longer for more.
 answered() {
   local status=0
   : >/run/answer
   NONSENSE=$1 timeout 60 socat UNIX-CONNECT:/run/vmsilo/a/vsock/host.sock EXEC:/run/nonsense,nofork 3>/run/answer &
   await grep --quiet --text "$2" /run/answer || status=$?
+  sleep "${3:-0}"
   kill $!
   wait $!
   return "$status"
@@ -203,7 +205,7 @@ answered() {
 for nonsense in 'GET / HTTP/1.0\r\n\r\n' 'vmsilo1\n\xff\xff\xff\xff' 'vmsilo1\n\x01\x00\x00\x09\x00\x00\x00\x00\x00\xff\xff\xff\xff' 'vmsilo1\n\x04\x00\x00\x01\x09'; do
   check "nonsense is answered" answered "$nonsense" malformed
 done
-check "half a frame is waited for" answered 'vmsilo1\n\x01\x00\x01' vmsilo1
+check "half a frame is waited for" answered 'vmsilo1\n\x01\x00\x01' vmsilo1 2
 check "and not answered" same vmsilo1 "$(cat /run/answer)"
 check "what is said to the host is not read" same OK "$(yes | timeout 2 socat - UNIX-CONNECT:/run/vmsilo/a.run)"
 check "and harms nobody" same hello "$(run a echo hello)"
