@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vmsilo/internal/protocol"
 	"vmsilo/internal/rights"
@@ -44,10 +48,13 @@ func Refuse(to *net.UnixConn, reason error) error {
 	return err
 }
 
-// Guest is a connection to a guest. It ends with the one to the host, and that with it.
+// Guest is a connection to a guest. It ends with the one to the host, and that with it. Its deadlines count until it is read
+// from.
 type Guest struct {
 	*net.UnixConn
 	host *net.UnixConn
+	// waits makes the socket one that blocks, once.
+	waits sync.Once
 }
 
 // Take waits for the host's answer to a connection, which is the Guest's to close, or is closed when there is none. The error
@@ -58,7 +65,7 @@ func Take(host *net.UnixConn) (*Guest, error) {
 		host.Close()
 		return nil, err
 	}
-	g := &Guest{guest, host}
+	g := &Guest{UnixConn: guest, host: host}
 	go g.follow()
 	return g, nil
 }
@@ -102,5 +109,31 @@ func (g *Guest) follow() {
 	time.AfterFunc(Parting, func() { _ = g.CloseRead() })
 }
 
-// Close ends both.
-func (g *Guest) Close() error { return errors.Join(g.UnixConn.Close(), g.host.Close()) }
+// Read fills p, and has less only before the end: MSG_WAITALL of recv(2), for which the socket has to block. Go's poller is
+// woken by each packet of the guest's, of the dozens that a frame of output comes in.
+func (g *Guest) Read(p []byte) (n int, err error) {
+	raw, err := g.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	closed := raw.Control(func(fd uintptr) {
+		g.waits.Do(func() { err = unix.SetNonblock(int(fd), false) })
+		for again := err == nil; again; again = errors.Is(err, unix.EINTR) {
+			n, _, err = unix.Recvfrom(int(fd), p, unix.MSG_WAITALL)
+		}
+	})
+	switch {
+	case closed != nil:
+		return 0, closed
+	case err != nil:
+		return 0, os.NewSyscallError("recv", err)
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Close ends both. Who waits in Read or Write has the end.
+func (g *Guest) Close() error {
+	return errors.Join(g.CloseWrite(), g.CloseRead(), g.UnixConn.Close(), g.host.Close())
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,6 +55,74 @@ func TestGive(t *testing.T) {
 	host.Close()
 	if said, err := io.ReadAll(guest); len(said) > 0 || err != nil {
 		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// taken returns a connection that was handed over, and the guest's side of it.
+func taken(t *testing.T) (got *Guest, guest *net.UnixConn) {
+	t.Helper()
+	host, client := pair(t)
+	near, guest := pair(t)
+	if err := Give(host, near); err != nil {
+		t.Fatal(err)
+	}
+	near.Close()
+	got, err := Take(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { got.Close() })
+	return got, guest
+}
+
+// What comes in pieces is one read, and the end has what is there.
+func TestRead(t *testing.T) {
+	got, guest := taken(t)
+	go func() {
+		for _, piece := range []string{"one ", "two ", "three"} {
+			time.Sleep(20 * time.Millisecond)
+			_, _ = io.WriteString(guest, piece)
+		}
+		guest.Close()
+	}()
+	for _, want := range []string{"one two ", "three"} {
+		buffer := make([]byte, 8)
+		if n, err := got.Read(buffer); err != nil || string(buffer[:n]) != want {
+			t.Errorf("%q and not %q: %v", buffer[:n], want, err)
+		}
+	}
+	if n, err := got.Read(make([]byte, 8)); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d bytes, %v", n, err)
+	}
+}
+
+// Close ends who waits for the guest, to write as well as to read.
+func TestClose(t *testing.T) {
+	got, guest := taken(t)
+	go func() { _, _ = io.WriteString(guest, "x") }()
+	if _, err := got.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() {
+		_, err := got.Read(make([]byte, 1))
+		ended <- err
+	}()
+	go func() {
+		_, err := got.Write(make([]byte, 8<<20))
+		ended <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	go got.Close()
+	for range 2 {
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("there was no end")
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("it goes on")
+		}
 	}
 }
 
