@@ -44,7 +44,7 @@ listen='use IO::Socket::IP; my @all = map { IO::Socket::IP->new(LocalHost => "::
   print STDERR "up\n"; while (1) { for (@all) { $_->blocking(0); if (my $c = $_->accept) { print $c $c->peerhost =~ s/::ffff://r, "\n"; close $c } } select(undef, undef, undef, 0.01) }'
 for ns in a b far; do ip netns exec $ns perl -e "$listen" 2>/run/$ns & done
 perl -e "$listen" 2>/run/netvm &
-for each in a b far netvm; do until grep -q up /run/$each; do sleep 0.05; done; done
+for each in a b far netvm; do until grep -qs up /run/$each; do sleep 0.05; done; done
 n=10
 try() { n=$((n+1)); echo "$1 $2 $3: $(ip netns exec $1 timeout 3 bash -c "cat </dev/tcp/$2/$3" 2>/dev/null)" >/run/try-$n & tries="$tries $!"; }
 for to in 10.8.0.2 fd08::2; do try a $to 7; done
