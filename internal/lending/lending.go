@@ -18,8 +18,9 @@ import (
 	"vmsilo/internal/rights"
 )
 
-// First is the number that a VMM has its first disk's descriptor under; that of the next is one more.
-const First = 10
+// First is the number that a VMM has its first disk's descriptor under; that of the next is one more. No program of ours has so
+// many files by itself: what has the number of a disk is closed for it, were it what Go waits with.
+const First = 100
 
 // maxPacket is the most bytes that a packet has. A path has 4096 at most, and stands quoted in a reason.
 const maxPacket = 20 << 10

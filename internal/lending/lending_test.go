@@ -67,7 +67,7 @@ func TestKeep(t *testing.T) {
 	}
 	defer unix.Close(First)
 	defer unix.Close(First + 1)
-	out, err := exec.Command("bash", "-c", "cat <&10; echo; cat <&11").Output()
+	out, err := exec.Command("bash", "-c", "cat <&100; echo; cat <&101").Output()
 	if want := "one\ntwo"; err != nil || string(out) != want {
 		t.Errorf("got %q, want %q, error %v", out, want, err)
 	}
