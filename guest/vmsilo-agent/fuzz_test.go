@@ -10,13 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmsilo/internal/idle"
 	"vmsilo/internal/protocol"
 )
 
 // Whatever a host says, the agent comes to an end with it: it answers with nothing but one failure, and what reaches a program
 // is what was sent as its input.
 func FuzzAgent(f *testing.F) {
-	const run = "\x01\x00\x00\x0e\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00true\x00"
+	const run = "\x01\x00\x00\x0f\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00true\x00"
 	for _, frames := range []string{
 		"", run, "\x04\x00\x00\x01\x09", "\x03\x00\x00\x04\x00\x18\x00\x50", "\x02\x00\x00\x03abc\x02\x00\x00\x00",
 		"\x02\x00\x00\x01a\x02\x00\x00\x01b\x04\x00\x00\x01\x0f\x02\x00\x00\x00\x02\x00\x00\x01c", "\x02\x00\x00\x09abc", "\x02\xff\xff\xff",
@@ -33,7 +34,10 @@ func FuzzAgent(f *testing.F) {
 // checkFirst has an agent take a connection. It starts no program: there is nowhere to make a control group.
 func checkFirst(t *testing.T, said []byte) {
 	t.Helper()
-	a := &agent{groups: &groups{folder: "/nowhere"}, env: []string{"HOME=/", "PATH=/usr/bin", "SHELL=/bin/sh"}, patience: time.Minute}
+	a := &agent{
+		groups: &groups{folder: "/nowhere"}, env: []string{"HOME=/", "PATH=/usr/bin", "SHELL=/bin/sh"},
+		patience: time.Minute, load: idle.New(nobody{}, time.Minute),
+	}
 	host, guest := speak(t, said)
 	ended := make(chan struct{})
 	go func() {
@@ -52,6 +56,11 @@ func checkFirst(t *testing.T, said []byte) {
 	}
 	<-ended
 }
+
+// nobody is a listener at which nobody waits.
+type nobody struct{}
+
+func (nobody) SetDeadline(time.Time) error { return nil }
 
 // checkInput has an agent listen while a program runs, to which input is moved by the kernel, or for which it waits in the agent, as
 // for one on a terminal.
